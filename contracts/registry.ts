@@ -1,0 +1,83 @@
+import type { CatalogueItem, Example } from './catalogue.ts';
+import type { DataPlaneHost, Generation, GenerationStatus, RoutingTable, ShardEndpoint } from './serving.ts';
+
+/** What changed in one item write. */
+export type ItemChange = 'added' | 'changed' | 'unchanged';
+
+/** The catalogue of record: items and examples of every catalogue. SQLite or PostgreSQL. */
+export interface CatalogueStore {
+  upsertItems(catalogue: string, items: CatalogueItem[]): Promise<ItemChange[]>;
+  upsertExamples(catalogue: string, examples: Example[]): Promise<ItemChange[]>;
+  deleteItems(catalogue: string, ids: string[]): Promise<number>;
+  /** Found ones only, in the order asked. */
+  getItems(catalogue: string, ids: string[]): Promise<CatalogueItem[]>;
+  /** Ascending by id, `limit` after `afterId`; category filters. */
+  listItems(catalogue: string, page: { afterId?: string; limit: number; category?: string }): Promise<CatalogueItem[]>;
+  listExamples(catalogue: string, page: { afterId?: string; limit: number }): Promise<Example[]>;
+  categories(catalogue: string): Promise<{ category: string; count: number }[]>;
+  catalogues(): Promise<{ catalogue: string; numItems: number; numExamples: number }[]>;
+}
+
+/** Generations and which of them serves. All transitions are atomic. */
+export interface GenerationStore {
+  /** Takes the next number. Idempotent by workflow run: the same `workflowRunId` gets the same generation back. */
+  create(draft: {
+    catalogue: string;
+    snapshot: string;
+    workflowId: string;
+    workflowRunId: string;
+  }): Promise<Generation>;
+  update(
+    catalogue: string,
+    number: number,
+    change: Partial<Pick<Generation, 'status' | 'model' | 'embeddings' | 'index' | 'metrics'>>,
+  ): Promise<Generation>;
+  get(catalogue: string, number: number): Promise<Generation | undefined>;
+  list(catalogue: string, status?: GenerationStatus): Promise<Generation[]>;
+  /**
+   * Makes `number` the serving generation and retires the one before, in one transaction. Idempotent.
+   * @returns the generation that served before, if another did
+   */
+  switchTo(catalogue: string, number: number): Promise<Generation | undefined>;
+}
+
+/** Who answers where. Written by hosts and the supervisor, read by routers. */
+export interface RoutingStore {
+  announceHost(host: DataPlaneHost): Promise<void>;
+  withdrawHost(host: string): Promise<void>;
+  hosts(kind: DataPlaneHost['kind']): Promise<DataPlaneHost[]>;
+  /** One row per (catalogue, generation, shard, replica); the last writer wins. */
+  putEndpoint(catalogue: string, endpoint: ShardEndpoint): Promise<void>;
+  /** Removes the row only while it still names `url`: a late drain never erases its replacement. */
+  removeEndpoint(catalogue: string, endpoint: ShardEndpoint): Promise<void>;
+  endpoints(catalogue: string, generation: number): Promise<ShardEndpoint[]>;
+  /** The table of the generation that serves now; undefined when none does. */
+  routingTable(catalogue: string): Promise<RoutingTable | undefined>;
+}
+
+/** Resume points of training runs, keyed by the run's derivation, so that a restarted run finds them. */
+export interface CheckpointStore {
+  record(run: string, step: number, artifact: string): Promise<void>;
+  /** Newest first; keeps the last two. */
+  latest(run: string): Promise<{ step: number; artifact: string }[]>;
+}
+
+/** API keys: only the SHA-256 of a key is stored. */
+export const API_SCOPES = ['read', 'write'] as const;
+export type ApiScope = (typeof API_SCOPES)[number];
+export interface ApiKeyStore {
+  create(name: string, scopes: ApiScope[]): Promise<{ id: string; key: string }>;
+  verify(key: string): Promise<{ id: string; name: string; scopes: ApiScope[] } | undefined>;
+  list(): Promise<{ id: string; name: string; scopes: ApiScope[]; createdAt: string }[]>;
+  revoke(id: string): Promise<boolean>;
+}
+
+/** One database connection, all stores on it. */
+export interface Registry {
+  catalogue: CatalogueStore;
+  generations: GenerationStore;
+  routing: RoutingStore;
+  checkpoints: CheckpointStore;
+  apiKeys: ApiKeyStore;
+  close(): Promise<void>;
+}

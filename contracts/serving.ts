@@ -1,0 +1,105 @@
+import type { JsonObject } from './json.ts';
+
+/** Where one replica of one shard answers now. */
+export interface ShardEndpoint {
+  generation: number;
+  shard: number;
+  replica: number;
+  /** Base URL of the data plane, e.g. `http://127.0.0.1:40123`. */
+  url: string;
+  /** The host's own name; replicas of a shard stand on different hosts where there are enough. */
+  host: string;
+  /** Shard artefact it loaded; a request names it, and a host that holds another refuses. */
+  artifact: string;
+}
+
+/** A generation: one model and one index that answer together. Numbers only grow. */
+export const GENERATION_STATUSES = ['building', 'serving', 'retired', 'rejected', 'failed'] as const;
+export type GenerationStatus = (typeof GENERATION_STATUSES)[number];
+
+export interface Generation {
+  catalogue: string;
+  number: number;
+  status: GenerationStatus;
+  snapshot: string;
+  model: string | null;
+  embeddings: string | null;
+  index: string | null;
+  /** Holdout recall and index recall, and on rejection the reasons. */
+  metrics: JsonObject;
+  workflowId: string;
+  createdAt: string;
+}
+
+/** All a router needs to answer for one catalogue, read from the registry, never from Temporal. */
+export interface RoutingTable {
+  catalogue: string;
+  generation: number;
+  model: string;
+  dim: number;
+  numShards: number;
+  endpoints: ShardEndpoint[];
+}
+
+/** A host of the data plane as the registry knows it: index workers and embed workers announce themselves. */
+export interface DataPlaneHost {
+  host: string;
+  kind: 'search' | 'embed';
+  url: string;
+  /** The host's own Temporal task queue. */
+  taskQueue: string;
+}
+
+/** Data-plane requests carry this header; hosts refuse others (shared secret of the installation). */
+export const DATA_PLANE_TOKEN_HEADER = 'x-lookalike-token';
+
+/** `POST {url}/shards/{artifact}/search`, JSON in and out; the vector as base64 of little-endian f32. */
+export interface ShardSearchRequest {
+  vector: string;
+  k: number;
+  category?: string;
+  /** Exact search whatever the index kind. */
+  exact?: boolean;
+  efSearch?: number;
+}
+
+export interface ShardSearchResponse {
+  artifact: string;
+  size: number;
+  /** Best first. */
+  hits: { id: string; score: number }[];
+  searchMs: number;
+}
+
+/** `POST {url}/shards/{artifact}/vectors` `{ids}`: stored vectors by item id (missing ids are left out). */
+export interface ShardVectorsResponse {
+  vectors: Record<string, string>;
+}
+
+/** `POST {url}/embed?model={artifact}`: body is the picture's bytes; embeds it with the online priority. */
+export interface EmbedResponse {
+  model: string;
+  dim: number;
+  /** base64 of little-endian f32. */
+  vector: string;
+  timingsMs: { queue: number; decode: number; infer: number };
+}
+
+/** What a search answers, in the API and with `lookalike search --json`. */
+export interface SearchHit {
+  id: string;
+  score: number;
+  category: string | null;
+  title: string | null;
+  attributes: JsonObject;
+  imageUrl: string;
+}
+
+export interface SearchAnswer {
+  hits: SearchHit[];
+  model: string;
+  generation: number;
+  index: string;
+  coverage: { shardsAsked: number; shardsAnswered: number };
+  timingsMs: { total: number; decode?: number; infer?: number; route: number; search: number; merge: number };
+}

@@ -1,0 +1,78 @@
+import type { IndexSpec } from './ann.ts';
+
+/** Which loss pulls a head's outputs together; each owns its parameters. Similarities are cosines. */
+export type LossConfig =
+  /** Normalised softmax over one proxy per label, cosine margin (CosFace, arXiv 1801.09414 eq. 4). */
+  | { kind: 'proxySoftmax'; scale: number; margin: number }
+  /** Batch-hard triplet (arXiv 1703.07737 sec. 2). */
+  | { kind: 'batchHardTriplet'; margin: number }
+  /** Visnet's triplet with in-class and out-of-class negatives (arXiv 1703.02344 sec. 3.3). */
+  | { kind: 'visnetTriplet'; margin: number; inClassShare: number }
+  /** Supervised contrastive / InfoNCE over the batch (arXiv 2004.11362 eq. 2). */
+  | { kind: 'supCon'; temperature: number };
+
+/** Training of a head on cached features of a frozen backbone. */
+export interface TrainConfig {
+  strategy: 'single';
+  /** Output dimension of the projection. */
+  dim: number;
+  loss: LossConfig;
+  optimizer: { kind: 'adam' | 'sgd'; learningRate: number; weightDecay: number; momentum: number };
+  /** Linear warm-up, then cosine to zero at the last epoch. */
+  schedule: { warmupEpochs: number };
+  epochs: number;
+  /** Labels per batch x samples per label: class-balanced batches. */
+  labelsPerBatch: number;
+  samplesPerLabel: number;
+  /** Dropout on the input features, 0..1. */
+  featureDropout: number;
+  /** Stop after this many epochs without a better validation recall@1; 0 never stops early. */
+  patience: number;
+  checkpointEverySteps: number;
+  /** Share of each label's pictures kept for validation where the snapshot has no holdout examples. */
+  validationShare: number;
+  seed: number;
+}
+
+/** One frame of live progress: the heartbeat of `trainHead`, the page and `workflows show` read it. */
+export interface TrainProgress {
+  epoch: number;
+  numEpochs: number;
+  step: number;
+  numSteps: number;
+  loss: number | null;
+  learningRate: number;
+  /** Validation recall@1 after each finished epoch, in order. */
+  recallByEpoch: number[];
+  samplesPerSecond: number;
+  backend: string;
+  /** The last durable checkpoint: where a retry starts. */
+  checkpoint: string | null;
+}
+
+/** Everything a retraining run needs besides data; a recipe resolves to one of these. */
+export interface RetrainConfig {
+  recipe: string;
+  /** `efficientnet-lite0`, or a model artefact id whose stage is `backbone`. */
+  backbone: string;
+  /** Augmented views cached per picture for training; 1 means the plain picture only. */
+  views: number;
+  train: TrainConfig;
+  index: IndexSpec;
+  numShards: number;
+  numReplicas: number;
+  gate: {
+    /** Candidate's recall@1 may be at most this much below the serving model's, both measured now on the same holdout. */
+    maxRecallDrop: number;
+    /** Index recall@10 against exact, below which the build is refused. */
+    minIndexRecall: number;
+  };
+}
+
+/** Recall@k per k, as `{"1": 0.91, ...}`, and mean average precision; a hit is an equal label. */
+export interface RetrievalQuality {
+  numQueries: number;
+  numCatalogue: number;
+  recall: Record<string, number>;
+  mAP: number;
+}
