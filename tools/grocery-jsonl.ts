@@ -25,10 +25,8 @@ interface Product {
 }
 
 function readProducts(): Map<string, Product> {
-  const rows = parse(readFileSync(join(dataset, 'classes.csv')), { columns: true, trim: true }) as Record<
-    string,
-    string
-  >[];
+  const text = readFileSync(join(dataset, 'classes.csv'));
+  const rows = parse<Record<string, string>>(text, { columns: true, trim: true });
   return new Map(
     rows.map((row) => [
       row['Class ID (int)'] ?? '',
