@@ -1,0 +1,81 @@
+import sharp from 'sharp';
+import type { Preprocessing } from '../../contracts/model.ts';
+import { planAugmentation } from './augment.ts';
+import type { OpenedImage, Pixels } from './decode.ts';
+import { decodePixels, openImage } from './decode.ts';
+
+/** `seed` null is the plain view; a number is the augmentation it draws. */
+export interface View {
+  seed: number;
+}
+
+/**
+ * Turns a picture into a model's input: CHW f32 of length 3 * size * size. Without `view`: shorter side to
+ * `resizeShorterSide`, centre crop `size`. With one: a random crop, flip and colour change, a pure function of the seed.
+ * The only way from bytes to tensor, for training, batch and query alike.
+ * @throws LookalikeError `imageRejected`
+ */
+export async function preprocess(bytes: Uint8Array, p: Preprocessing, view?: View): Promise<Float32Array> {
+  const [tensor] = await preprocessViews(bytes, p, [view?.seed ?? null]);
+  return tensor!;
+}
+
+/** Several views of one picture; each equals what {@link preprocess} gives for it alone. */
+export async function preprocessViews(
+  bytes: Uint8Array,
+  p: Preprocessing,
+  seeds: readonly (number | null)[],
+): Promise<Float32Array[]> {
+  const image = await openImage(bytes);
+  const wantsAugmented = seeds.some((seed) => seed !== null);
+  const base = wantsAugmented ? await augmentationBase(image, p) : undefined;
+  return Promise.all(
+    seeds.map(async (seed) =>
+      toTensor(seed === null ? await plainView(image, p) : await augmentedView(base!, p, seed), p),
+    ),
+  );
+}
+
+function plainView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
+  const margin = Math.floor((p.resizeShorterSide - p.size) / 2);
+  return decodePixels(image, p.background, (pipeline) =>
+    pipeline
+      .resize(p.resizeShorterSide, p.resizeShorterSide, { fit: 'cover', position: 'centre', kernel: 'linear' })
+      .extract({ left: margin, top: margin, width: p.size, height: p.size }),
+  );
+}
+
+/** Decoded once for all views: half as large again as the plain view, so that a crop of it is still sharp. */
+function augmentationBase(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
+  const side = Math.round(p.resizeShorterSide * 1.5);
+  return decodePixels(image, p.background, (pipeline) =>
+    pipeline.resize(side, side, { fit: 'outside', withoutEnlargement: true, kernel: 'linear' }),
+  );
+}
+
+async function augmentedView(base: Pixels, p: Preprocessing, seed: number): Promise<Pixels> {
+  const plan = planAugmentation(seed, base);
+  let pipeline = sharp(base.data, { raw: { width: base.width, height: base.height, channels: 3 } })
+    .extract(plan.crop)
+    .resize(p.size, p.size, { fit: 'fill', kernel: 'linear' });
+  if (plan.flip) pipeline = pipeline.flop();
+  if (plan.blurSigma > 0) pipeline = pipeline.blur(plan.blurSigma);
+  pipeline = pipeline
+    .modulate({ saturation: plan.saturation, hue: plan.hueDegrees })
+    .linear(plan.contrast, 128 * (1 - plan.contrast) + plan.brightness);
+  const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height };
+}
+
+/** HWC bytes -> CHW floats through one table per channel: no division per pixel. */
+function toTensor(pixels: Pixels, p: Preprocessing): Float32Array {
+  const area = p.size * p.size;
+  const tensor = new Float32Array(3 * area);
+  for (let channel = 0; channel < 3; channel++) {
+    const table = new Float32Array(256);
+    for (let value = 0; value < 256; value++) table[value] = (value - p.mean[channel]!) / p.std[channel]!;
+    const offset = channel * area;
+    for (let i = 0, from = channel; i < area; i++, from += 3) tensor[offset + i] = table[pixels.data[from]!]!;
+  }
+  return tensor;
+}
