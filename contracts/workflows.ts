@@ -8,6 +8,7 @@ export const WORKFLOWS = {
   embedCatalogue: 'embedCatalogue',
   buildIndex: 'buildIndex',
   serveIndex: 'serveIndex',
+  serveReplica: 'serveReplica',
 } as const;
 
 /** Readable ids: what a person sees in the Temporal UI. One retrain and one supervisor per catalogue at a time. */
@@ -16,6 +17,9 @@ export const workflowIds = {
   /** Children carry their parent's id and the step's name. */
   step: (parentId: string, step: string): string => `${parentId}/${step}`,
   serve: (catalogue: string): string => `serve/${catalogue}`,
+  /** One keeper per replica of a shard; it outlives runs of its supervisor. */
+  replica: (catalogue: string, generation: number, shard: number, replica: number): string =>
+    `serve/${catalogue}/g${generation}/s${shard}/r${replica}`,
 };
 
 export interface RetrainInput {
@@ -63,8 +67,19 @@ export interface EmbedCatalogueInput {
   snapshot: string;
   model: string;
   views: number;
+  /** For a head: embeddings of its backbone over at least this snapshot's pictures. Made first when absent. */
+  features?: string;
+  /** Continue as new after this many chunks even if the server does not suggest it yet. */
+  chunksPerRun?: number;
   /** Carried over continue-as-new; absent at the start. */
-  cursor?: { plan: string; nextChunk: number; embedded: number; rejected: number };
+  cursor?: {
+    plan: string;
+    numChunks: number;
+    nextChunk: number;
+    embedded: number;
+    reused: number;
+    rejected: number;
+  };
 }
 export interface EmbedCatalogueOutput {
   embeddings: string;
@@ -97,15 +112,45 @@ export interface ServingTarget {
   index: string;
   model: string;
   numReplicas: number;
+  /** A target whose shards do not all answer by then is given up. Default: five minutes. */
+  startupTimeoutMs?: number;
+  /** How long the generation before goes on answering after the switch, for routers that have not looked yet. Default: 10 s. */
+  drainDelayMs?: number;
 }
 export interface ServeIndexInput {
   catalogue: string;
-  /** What served when the history was continued as new. */
+  /** What serves when the run starts: from the registry, or carried over continue-as-new. */
   serving: ServingTarget | null;
+  /** Carried over continue-as-new: generations that still wait to be drained. */
+  retiring?: ServingTarget[];
+  /** Carried over continue-as-new: the last word of each replica's keeper. */
+  replicas?: ReplicaState[];
+}
+/** Input of `serveReplica`: keeps one replica of one shard on some live host until it is cancelled. */
+export interface ServeReplicaInput {
+  catalogue: string;
+  generation: number;
+  shard: number;
+  replica: number;
+  /** Shard artefact to load. */
+  artifact: string;
+  /** Hosts lost in a row without a success between; sets the pause before the next try. Carried over continue-as-new. */
+  losses?: number;
+}
+/** Where one replica stands. Signal `replicaChanged` carries it from the keeper to its supervisor. */
+export interface ReplicaState {
+  generation: number;
+  shard: number;
+  replica: number;
+  /** Empty while no live host was found. */
+  host: string;
+  status: 'placing' | 'hosted' | 'lost';
 }
 
 /** Update of serveIndex: returns once the target answers queries and the routing table has switched to it. */
 export const SWITCH_GENERATION = 'switchGeneration';
+/** Signal of serveIndex, sent by its replicas' keepers. */
+export const REPLICA_CHANGED = 'replicaChanged';
 /** Query of serveIndex. */
 export const SERVING_STATE = 'servingState';
 /** Query of retrain, train and embedCatalogue. */
@@ -120,11 +165,5 @@ export interface SwitchGenerationOutput {
 export interface ServingState {
   serving: ServingTarget | null;
   loading: ServingTarget | null;
-  replicas: {
-    generation: number;
-    shard: number;
-    replica: number;
-    host: string;
-    status: 'placing' | 'starting' | 'lost';
-  }[];
+  replicas: ReplicaState[];
 }
