@@ -1,0 +1,12 @@
+import { l2NormaliseLayer } from './l2-normalise.ts';
+import type { LayersModel, SymbolicTensor, Tf } from './tf.ts';
+
+/** A projection and L2 normalisation as a tfjs model: [N, featureDim] -> [N, dim]. Weights start at zero. */
+export function buildHead(tf: Tf, featureDim: number, dim: number): LayersModel {
+  const features = tf.input({ shape: [featureDim], name: 'features' });
+  const projected = tf.layers
+    .dense({ name: 'projection', units: dim, kernelInitializer: 'zeros' })
+    .apply(features) as SymbolicTensor;
+  const embedding = l2NormaliseLayer(tf, 'embedding').apply(projected) as SymbolicTensor;
+  return tf.model({ inputs: features, outputs: embedding, name: 'head' });
+}
