@@ -101,5 +101,15 @@ export interface SearchAnswer {
   generation: number;
   index: string;
   coverage: { shardsAsked: number; shardsAnswered: number };
-  timingsMs: { total: number; decode?: number; infer?: number; route: number; search: number; merge: number };
+  /** Stages that this query did not need are left out; `fetch` is by URL only, `queue` the wait for an embedder. */
+  timingsMs: {
+    total: number;
+    fetch?: number;
+    queue?: number;
+    decode?: number;
+    infer?: number;
+    route: number;
+    search: number;
+    merge: number;
+  };
 }
