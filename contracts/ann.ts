@@ -16,6 +16,8 @@ export interface SearchOptions {
   allowed?: Uint32Array;
   /** hnsw: overrides the spec's efSearch. */
   efSearch?: number;
+  /** Compare with every allowed row, whatever the kind. */
+  exact?: boolean;
   signal?: AbortSignal;
 }
 
@@ -23,6 +25,19 @@ export interface SearchOptions {
 export interface Neighbours {
   rows: Int32Array;
   scores: Float32Array;
+  /** The path that answered; `graphThenScan`: the graph found too few, so every allowed row was compared. */
+  plan: 'scan' | 'graph' | 'graphThenScan';
+}
+
+/** Passing room for a native library that reads and writes only files. */
+export interface ScratchFiles {
+  /** Hands out a path where nothing is yet, and removes what is there afterwards. */
+  withFile<T>(use: (file: ScratchFile) => Promise<T>): Promise<T>;
+}
+export interface ScratchFile {
+  path: string;
+  read(): Promise<Uint8Array>;
+  write(bytes: Uint8Array): Promise<void>;
 }
 
 /** Collects vectors; `build` hands over an immutable index and the builder is spent. */
@@ -40,8 +55,10 @@ export interface AnnIndex {
   readonly size: number;
   /** @throws {@link LookalikeError} `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: Float32Array, options: SearchOptions): Neighbours;
-  /** Writes a checksummed, versioned file; loading it gives an index with equal answers. */
-  save(path: string): Promise<void>;
+  /** A copy of the stored vector: unit length under `cosine`, else as it was added. */
+  vector(row: number): Float32Array;
+  /** The parts of a checksummed, versioned file, in order; loading it gives an index with equal answers. */
+  serialise(scratch: ScratchFiles): Promise<Uint8Array[]>;
 }
 
 /** The public face of a shard file set: `index.bin` (the index) and `rows.jsonl` (row -> id, category). */
