@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import type { IndexSpec, ShardSummary } from '../../contracts/ann.ts';
+import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
+import type { JsonObject } from '../../contracts/json.ts';
+import type { EmbeddingsSummary } from '../../contracts/model.ts';
+import type { BuildTaskInput, BuildTaskOutput } from './build-task.ts';
+import { INDEX_FILE, ROWS_FILE, withTempFolder } from './files.ts';
+import { runHeavyTask } from './heavy-task.ts';
+import type { ShardStores } from './load-shard.ts';
+
+export interface BuildShardInput {
+  stores: ShardStores;
+  /** Artefact ids: the items, their vectors, and the model that made the vectors. */
+  snapshot: string;
+  embeddings: string;
+  model: string;
+  spec: IndexSpec;
+  /** 0-based, of `numShards`. */
+  shard: number;
+  numShards: number;
+  signal?: AbortSignal;
+  /** Rows inserted so far, of all. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Builds and publishes one shard, or finds it already made. Items belong to shards by `shardOf`; rows ascend by id; an item
+ * whose picture was rejected has no row and is counted in the metric `numLeftOut`. The bytes depend on the inputs only.
+ * @throws LookalikeError `notFound` | `corruptArtifact` | `invalidInput` | `cancelled`
+ */
+export async function buildShard(input: BuildShardInput): Promise<Artifact> {
+  const { stores, snapshot, embeddings, model, spec, shard, numShards, signal, onProgress } = input;
+  if (!Number.isInteger(numShards) || numShards < 1 || !Number.isInteger(shard) || shard < 0 || shard >= numShards) {
+    throw new LookalikeError('invalidInput', `Expected shard 0..numShards-1, got shard ${shard} of ${numShards}.`);
+  }
+  const derivation: Derivation = {
+    kind: 'shard',
+    inputs: { snapshot, embeddings, model },
+    config: { spec: spec, shard, numShards },
+    seed: spec.kind === 'hnsw' ? spec.seed : null,
+  };
+  const made = await stores.artifacts.find(derivation);
+  if (made !== undefined) return made;
+
+  const { manifest } = await stores.artifacts.get(embeddings);
+  const { dim, views } = manifest.summary as unknown as EmbeddingsSummary;
+  const [itemsPath, imagesPath, vectorsPath] = await Promise.all([
+    stores.artifacts.materialise(snapshot, 'items.jsonl'),
+    stores.artifacts.materialise(embeddings, 'images.txt'),
+    stores.artifacts.materialise(embeddings, 'vectors.f32'),
+  ]);
+  return withTempFolder(async (folder) => {
+    const indexPath = join(folder, INDEX_FILE);
+    const rowsPath = join(folder, ROWS_FILE);
+    const paths = { itemsPath, imagesPath, vectorsPath, indexPath, rowsPath };
+    const task: BuildTaskInput = { ...paths, dim, views, spec, shard, numShards };
+    const { size, numLeftOut } = await runHeavyTask<BuildTaskOutput>('build-task', task, signal, onProgress);
+    const summary: ShardSummary = { spec, dim, size, shard, numShards };
+    return stores.artifacts.publish({
+      ...derivation,
+      summary: summary as unknown as JsonObject,
+      metrics: { numLeftOut },
+      files: { [INDEX_FILE]: { path: indexPath }, [ROWS_FILE]: { path: rowsPath } },
+    });
+  });
+}

@@ -1,0 +1,53 @@
+import { open } from 'node:fs/promises';
+import type { IndexSpec } from '../../contracts/ann.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
+import { createBuilder } from '../../lib/ann/index.ts';
+import { answerTask } from './answer-task.ts';
+import { scratchFiles, writeParts } from './files.ts';
+import { planRows } from './plan-rows.ts';
+
+/** Input of the thread that builds one shard; paths are local and verified. */
+export interface BuildTaskInput {
+  itemsPath: string;
+  imagesPath: string;
+  vectorsPath: string;
+  /** Shape of the vectors file: [numImages * views, dim]. */
+  dim: number;
+  views: number;
+  spec: IndexSpec;
+  shard: number;
+  numShards: number;
+  indexPath: string;
+  rowsPath: string;
+}
+export interface BuildTaskOutput {
+  size: number;
+  numLeftOut: number;
+}
+
+await answerTask<BuildTaskInput, BuildTaskOutput>(async (input, onProgress) => {
+  const { dim, views, spec, shard, numShards } = input;
+  const { rows, numLeftOut } = await planRows(input.itemsPath, input.imagesPath, shard, numShards);
+  const builder = createBuilder(spec, dim);
+  const vector = new Float32Array(dim);
+  const bytes = new Uint8Array(vector.buffer);
+  {
+    await using file = await open(input.vectorsPath);
+    for (const { id, image } of rows) {
+      // View 0, the plain picture. Row by row: a shard needs a part of a file that may be larger than memory.
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, image * views * bytes.length);
+      if (bytesRead !== bytes.length) {
+        throw new LookalikeError(
+          'corruptArtifact',
+          `Expected the embeddings to hold the vector of item ${id}, and they end before it.`,
+        );
+      }
+      builder.add(vector);
+    }
+  }
+  const index = await builder.build(undefined, (done) => onProgress(done, rows.length));
+  await writeParts(input.indexPath, await index.serialise(scratchFiles));
+  const lines = rows.map(({ id, category }) => Buffer.from(`${JSON.stringify({ id, category })}\n`));
+  await writeParts(input.rowsPath, [Buffer.concat(lines)]);
+  return { size: rows.length, numLeftOut };
+});

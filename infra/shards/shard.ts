@@ -1,0 +1,110 @@
+import type { AnnIndex, Neighbours, ShardSummary } from '../../contracts/ann.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
+import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
+import type { ScoredId } from '../../lib/ann/merge.ts';
+import { readLarge, scratchFiles } from './files.ts';
+
+export interface ShardQuery {
+  vector: Float32Array;
+  k: number;
+  /** Only items of this category. */
+  category?: string;
+  /** Compare with every row, whatever the index kind. */
+  exact?: boolean;
+  efSearch?: number;
+  signal?: AbortSignal;
+}
+
+/** One searchable part of an index: vectors and the items they belong to. Read-only. */
+export interface Shard {
+  readonly artifact: string;
+  readonly summary: ShardSummary;
+  /** Ids in row order (ascending). */
+  readonly ids: readonly string[];
+  /** Best first. @throws LookalikeError `invalidInput` | `dimensionMismatch` | `nonFinite` | `cancelled` */
+  search(query: ShardQuery): { hits: ScoredId[]; plan: Neighbours['plan'] };
+  /** Stored vectors by item id; ids that the shard does not hold are left out. */
+  vectors(ids: readonly string[]): Map<string, Float32Array>;
+}
+
+/** Where a shard's files lie on this machine. */
+export interface ShardFiles {
+  artifact: string;
+  summary: ShardSummary;
+  indexPath: string;
+  rowsPath: string;
+}
+
+/** A row of `rows.jsonl`. */
+export interface ShardRow {
+  id: string;
+  category: string | null;
+}
+
+/** Rows parsed between two pauses, so that a host that loads a shard keeps answering for the others. */
+const PARSE_ROWS = 5000;
+
+/** @throws LookalikeError `corruptArtifact` when bytes are damaged or the files do not belong together */
+export async function openShard({ artifact, summary, indexPath, rowsPath }: ShardFiles): Promise<Shard> {
+  const index = await loadIndex(await readLarge(indexPath), scratchFiles);
+  const { ids, rowsByCategory } = await readRows(rowsPath);
+  if (ids.length !== index.size || index.size !== summary.size || index.dim !== summary.dim) {
+    throw new LookalikeError(
+      'corruptArtifact',
+      `Expected shard ${artifact} to hold ${summary.size} x ${summary.dim}, got an index of ${index.size} x ${index.dim} ` +
+        `and ${ids.length} rows.`,
+    );
+  }
+  const rowOf = new Map(ids.map((id, row) => [id, row]));
+  return {
+    artifact,
+    summary,
+    ids,
+    search({ vector, category, ...options }) {
+      const allowed = category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
+      const { rows, scores, plan } = index.search(vector, { ...options, allowed });
+      return { hits: Array.from(rows, (row, i) => ({ id: ids[row]!, score: scores[i]! })), plan };
+    },
+    vectors: (wanted) =>
+      new Map(
+        wanted.flatMap((id) => {
+          const row = rowOf.get(id);
+          return row === undefined ? [] : [[id, index.vector(row)] as const];
+        }),
+      ),
+  };
+}
+
+function bitmapOf(rows: readonly number[], index: AnnIndex): Uint32Array {
+  const bitmap = createBitmap(index.size);
+  for (const row of rows) setBit(bitmap, row);
+  return bitmap;
+}
+
+async function readRows(path: string): Promise<{ ids: string[]; rowsByCategory: Map<string, number[]> }> {
+  const lines = Buffer.from(await readLarge(path))
+    .toString('utf8')
+    .split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  const ids: string[] = [];
+  const rowsByCategory = new Map<string, number[]>();
+  for (const [row, line] of lines.entries()) {
+    if (row % PARSE_ROWS === PARSE_ROWS - 1) await new Promise((resume) => setImmediate(resume));
+    const { id, category } = parseRow(line, path, row);
+    ids.push(id);
+    if (category === null) continue;
+    const rows = rowsByCategory.get(category);
+    if (rows === undefined) rowsByCategory.set(category, [row]);
+    else rows.push(row);
+  }
+  return { ids, rowsByCategory };
+}
+
+function parseRow(line: string, path: string, row: number): ShardRow {
+  try {
+    return JSON.parse(line) as ShardRow;
+  } catch (error) {
+    const message = `Expected line ${row + 1} of ${path} to be JSON, and it is not.`;
+    throw new LookalikeError('corruptArtifact', message, {}, { cause: error });
+  }
+}
