@@ -1,0 +1,68 @@
+import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
+import multipart from '@fastify/multipart';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
+import { ApiModule } from './api.module.ts';
+import { authenticate } from './auth/authenticate.ts';
+import { nestLogger } from './http/nest-logger.ts';
+import { observeRequests } from './http/observe-requests.ts';
+import { sendProblem } from './http/problem.filter.ts';
+import { secureHeaders } from './http/secure-headers.ts';
+import { serveOpenApi } from './openapi.ts';
+import { servePage } from './page.ts';
+import type { ApiPorts } from './ports.ts';
+import { toProblem } from './problem.ts';
+import { DEFAULT_LIMITS } from './settings.ts';
+import type { ApiLimits, ApiSettings } from './settings.ts';
+
+/** Long enough for percent-encoded item ids in a path. */
+const MAX_PARAM_LENGTH = 4_096;
+const MAX_FORM_PARTS = 16;
+
+export interface ApiOptions {
+  auth: ApiSettings['auth'];
+  limits?: Partial<ApiLimits>;
+}
+
+/** Builds the application, initialised but not listening. */
+export async function createApp(ports: ApiPorts, options: ApiOptions): Promise<NestFastifyApplication> {
+  const settings: ApiSettings = { auth: options.auth, limits: { ...DEFAULT_LIMITS, ...options.limits } };
+  const adapter = createAdapter(settings.limits);
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.over(ports, settings), adapter, {
+    logger: nestLogger(ports.logger),
+    abortOnError: false,
+  });
+  const server = adapter.getInstance<FastifyInstance>();
+  observeRequests(server, app, ports.logger);
+  secureHeaders(server);
+  authenticate(server, settings.auth, ports.registry.apiKeys);
+  await server.register(multipart, {
+    attachFieldsToBody: 'keyValues',
+    limits: { fileSize: settings.limits.imageBytes, files: 1, parts: MAX_FORM_PARTS, fieldSize: 1024 * 1024 },
+  });
+  servePage(app);
+  serveOpenApi(app);
+  await app.init();
+  await server.ready();
+  return app;
+}
+
+function createAdapter(limits: ApiLimits): FastifyAdapter {
+  const options: FastifyServerOptions = {
+    bodyLimit: limits.bodyBytes,
+    // A client that trickles its request must not hold a connection for ever.
+    requestTimeout: 60_000,
+    genReqId: (request) => requestId(request.headers['x-request-id']),
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    frameworkErrors: (error, request, reply) => sendProblem(reply, toProblem(error, request.id)),
+  };
+  return new FastifyAdapter(options);
+}
+
+/** A caller's own id is kept when it is harmless in logs and headers. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+}

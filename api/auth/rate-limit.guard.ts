@@ -1,0 +1,20 @@
+import { Injectable } from '@nestjs/common';
+import type { ExecutionContext } from '@nestjs/common';
+import { ThrottlerException, ThrottlerGuard } from '@nestjs/throttler';
+import type { ThrottlerLimitDetail } from '@nestjs/throttler';
+import type { FastifyRequest } from 'fastify';
+
+/** Counts by API key, and by address where no key was shown. */
+@Injectable()
+export class RateLimitGuard extends ThrottlerGuard {
+  protected override getTracker(request: FastifyRequest): Promise<string> {
+    return Promise.resolve(request.apiKeyId === null ? `ip ${request.ip}` : `key ${request.apiKeyId}`);
+  }
+
+  protected override throwThrottlingException(_: ExecutionContext, detail: ThrottlerLimitDetail): Promise<void> {
+    const seconds = Math.ceil(detail.ttl / 1000);
+    throw new ThrottlerException(
+      `Expected at most ${detail.limit} requests in ${seconds} s; wait ${detail.timeToBlockExpire} s and try again.`,
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { SearchAnswer } from '../../contracts/serving.ts';
+
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+
+/** What Prometheus reads from this process. Labels are bounded: routes and stages, never ids. */
+@Injectable()
+export class Metrics {
+  readonly registry = new Registry();
+
+  private readonly requests = new Counter({
+    name: 'lookalike_http_requests_total',
+    help: 'Requests answered.',
+    labelNames: ['method', 'route', 'status'],
+    registers: [this.registry],
+  });
+  private readonly durations = new Histogram({
+    name: 'lookalike_http_request_seconds',
+    help: 'Time from request to the last byte of its answer.',
+    labelNames: ['method', 'route'],
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+  private readonly stages = new Histogram({
+    name: 'lookalike_search_stage_seconds',
+    help: 'Time of each stage of a search.',
+    labelNames: ['stage'],
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+  private readonly shards = new Counter({
+    name: 'lookalike_search_shards_total',
+    help: 'Shards asked by searches, by whether they answered.',
+    labelNames: ['answered'],
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  observeRequest(request: { method: string; route: string; status: number; seconds: number }): void {
+    const { method, route, status, seconds } = request;
+    this.requests.inc({ method, route, status });
+    this.durations.observe({ method, route }, seconds);
+  }
+
+  observeSearch({ timingsMs, coverage }: SearchAnswer): void {
+    for (const [stage, ms] of Object.entries(timingsMs)) this.stages.observe({ stage }, ms / 1000);
+    this.shards.inc({ answered: 'yes' }, coverage.shardsAnswered);
+    this.shards.inc({ answered: 'no' }, coverage.shardsAsked - coverage.shardsAnswered);
+  }
+}

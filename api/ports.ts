@@ -1,0 +1,110 @@
+import type { InjectionToken } from '@nestjs/common';
+import type { BlobStore } from '../contracts/artifacts.ts';
+import type { Registry } from '../contracts/registry.ts';
+import type { RoutingTable } from '../contracts/serving.ts';
+import type { TrainProgress, RetrainConfig } from '../contracts/training.ts';
+import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
+import type { Logger } from '../infra/log/logger.ts';
+import type { ApiSettings } from './settings.ts';
+
+/** Asks all shards of the serving generation and merges what they answer. */
+export interface Searcher {
+  /** @throws LookalikeError `unavailable` | `dimensionMismatch` | `nonFinite` | `timeout` | `cancelled` */
+  search(request: {
+    catalogue: string;
+    vector: Float32Array;
+    k: number;
+    category?: string;
+    exact?: boolean;
+    minScore?: number;
+    signal: AbortSignal;
+    deadlineMs: number;
+  }): Promise<{
+    table: RoutingTable;
+    hits: { id: string; score: number }[];
+    coverage: { shardsAsked: number; shardsAnswered: number };
+    timingsMs: { route: number; search: number; merge: number };
+  }>;
+  /** The stored vector of an item of the serving generation; undefined when it holds no such item. */
+  vectorOf(catalogue: string, itemId: string): Promise<Float32Array | undefined>;
+  /** Undefined while no generation serves. */
+  currentTable(catalogue: string): Promise<RoutingTable | undefined>;
+}
+
+/** Turns a picture into a vector with the named model. */
+export interface Embedder {
+  /** @throws LookalikeError `imageRejected` | `unavailable` | `overloaded` | `timeout` | `cancelled` */
+  embed(
+    model: string,
+    bytes: Uint8Array,
+    options: { signal: AbortSignal },
+  ): Promise<{ vector: Float32Array; timingsMs: { queue: number; decode: number; infer: number } }>;
+}
+
+/** Reads a picture from a URL. @throws LookalikeError `forbiddenUrl` | `imageRejected` | `unavailable` | `timeout` */
+export type ImageFetcher = (url: string, signal: AbortSignal) => Promise<Buffer>;
+
+/** What a caller may say about a retraining run; the rest comes from the recipe. */
+export interface RetrainRequest {
+  recipe?: string;
+  /** Overrides as a tree, shaped like the recipe's configuration. */
+  config?: Record<string, unknown>;
+  /** Overrides as `path.to.key=value`. */
+  set?: string[];
+  force: boolean;
+}
+
+export interface RetrainStarted {
+  workflowId: string;
+  runId: string;
+  /** False when a run was already under way and is reported instead. */
+  started: boolean;
+  temporalUrl: string;
+}
+
+/** The newest retraining run of a catalogue. */
+export interface RetrainStatus {
+  workflowId: string;
+  runId: string;
+  status: 'running' | 'completed' | 'failed' | 'cancelled';
+  /** ISO 8601. */
+  startedAt: string;
+  closedAt: string | null;
+  steps: RetrainProgress['steps'];
+  /** Live figures of training while it runs. */
+  training: TrainProgress | null;
+  output: RetrainOutput | null;
+  failure: string | null;
+  temporalUrl: string;
+}
+
+/** Starts and follows retraining. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
+export interface Retrainer {
+  /** @throws LookalikeError `invalidInput` when recipe or overrides do not make a configuration */
+  start(catalogue: string, request: RetrainRequest): Promise<RetrainStarted>;
+  /** Undefined when the catalogue was never retrained (as far as Temporal still remembers). */
+  status(catalogue: string): Promise<RetrainStatus | undefined>;
+  recipes(): { name: string; description: string; config: RetrainConfig }[];
+}
+
+/** Everything the API stands on; `main.ts` brings the real ones, tests bring strict fakes. */
+export interface ApiPorts {
+  registry: Registry;
+  blobs: BlobStore;
+  searcher: Searcher;
+  embedder: Embedder;
+  fetchImage: ImageFetcher;
+  retrainer: Retrainer;
+  logger: Logger;
+}
+
+const token = <T>(name: string): InjectionToken<T> => Symbol(name);
+
+export const REGISTRY = token<Registry>('Registry');
+export const BLOBS = token<BlobStore>('BlobStore');
+export const SEARCHER = token<Searcher>('Searcher');
+export const EMBEDDER = token<Embedder>('Embedder');
+export const IMAGE_FETCHER = token<ImageFetcher>('ImageFetcher');
+export const RETRAINER = token<Retrainer>('Retrainer');
+export const LOGGER = token<Logger>('Logger');
+export const SETTINGS = token<ApiSettings>('ApiSettings');

@@ -1,0 +1,83 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { BlobStore } from '../../contracts/artifacts.ts';
+import { LookalikeError, assertNever } from '../../contracts/errors.ts';
+import type { Registry } from '../../contracts/registry.ts';
+import type { RoutingTable } from '../../contracts/serving.ts';
+import { itemNotFound } from '../catalogue/item-not-found.ts';
+import { requirePicture } from '../catalogue/picture-type.ts';
+import { BLOBS, EMBEDDER, IMAGE_FETCHER, REGISTRY, SEARCHER } from '../ports.ts';
+import type { Embedder, ImageFetcher, Searcher } from '../ports.ts';
+import type { SearchQuery } from './search-input.ts';
+
+export interface QueryVector {
+  vector: Float32Array;
+  timingsMs: { fetch?: number; queue?: number; decode?: number; infer?: number };
+}
+
+/** Turns what somebody looks for into a vector of the serving model. */
+@Injectable()
+export class QueryVectorService {
+  private readonly registry: Registry;
+  private readonly blobs: BlobStore;
+  private readonly searcher: Searcher;
+  private readonly embedder: Embedder;
+  private readonly fetchImage: ImageFetcher;
+
+  constructor(
+    @Inject(REGISTRY) registry: Registry,
+    @Inject(BLOBS) blobs: BlobStore,
+    @Inject(SEARCHER) searcher: Searcher,
+    @Inject(EMBEDDER) embedder: Embedder,
+    @Inject(IMAGE_FETCHER) fetchImage: ImageFetcher,
+  ) {
+    this.registry = registry;
+    this.blobs = blobs;
+    this.searcher = searcher;
+    this.embedder = embedder;
+    this.fetchImage = fetchImage;
+  }
+
+  /** @throws LookalikeError `notFound` | `dimensionMismatch` | `imageRejected` | `forbiddenUrl` | `unavailable` | … */
+  async of(table: RoutingTable, query: SearchQuery, signal: AbortSignal): Promise<QueryVector> {
+    switch (query.kind) {
+      case 'vector':
+        return { vector: checkDim(query.vector, table), timingsMs: {} };
+      case 'item':
+        return await this.ofItem(table, query.id, signal);
+      case 'image':
+        return await this.ofPicture(table, query.bytes, signal);
+      case 'imageUrl': {
+        const started = performance.now();
+        const bytes = await this.fetchImage(query.url, signal);
+        const fetch = performance.now() - started;
+        const { vector, timingsMs } = await this.ofPicture(table, bytes, signal);
+        return { vector, timingsMs: { fetch, ...timingsMs } };
+      }
+      default:
+        return assertNever(query);
+    }
+  }
+
+  /** The stored vector; an item newer than the serving generation is embedded on the spot. */
+  private async ofItem(table: RoutingTable, id: string, signal: AbortSignal): Promise<QueryVector> {
+    const stored = await this.searcher.vectorOf(table.catalogue, id);
+    if (stored !== undefined) return { vector: stored, timingsMs: {} };
+    const [item] = await this.registry.catalogue.getItems(table.catalogue, [id]);
+    if (item === undefined) throw itemNotFound(table.catalogue, id);
+    return await this.ofPicture(table, await this.blobs.get(item.image), signal);
+  }
+
+  private async ofPicture(table: RoutingTable, bytes: Buffer, signal: AbortSignal): Promise<QueryVector> {
+    requirePicture(bytes);
+    return await this.embedder.embed(table.model, bytes, { signal });
+  }
+}
+
+function checkDim(vector: Float32Array, table: RoutingTable): Float32Array {
+  if (vector.length === table.dim) return vector;
+  throw new LookalikeError(
+    'dimensionMismatch',
+    `Expected \`vector\` to hold ${table.dim} values (model ${table.model}), got ${vector.length}.`,
+    { expected: table.dim, got: vector.length },
+  );
+}

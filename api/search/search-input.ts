@@ -1,0 +1,96 @@
+import { createParamDecorator } from '@nestjs/common';
+import type { ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { LookalikeError } from '../../contracts/errors.ts';
+import { ValidationError, validate } from '../validation.ts';
+import { decodeBase64 } from './base64.ts';
+import { SearchFields } from './search.dto.ts';
+
+/** What to look for. */
+export type SearchQuery =
+  | { kind: 'image'; bytes: Buffer }
+  | { kind: 'imageUrl'; url: string }
+  | { kind: 'item'; id: string }
+  | { kind: 'vector'; vector: Float32Array };
+
+/** A search as the service understands it. */
+export interface SearchInput {
+  query: SearchQuery;
+  k: number;
+  category?: string;
+  minScore?: number;
+  exact: boolean;
+}
+
+/** Injects the search that a JSON body or a form describes. */
+export const SearchBody = createParamDecorator((_: unknown, context: ExecutionContext): SearchInput => {
+  const request = context.switchToHttp().getRequest<FastifyRequest>();
+  return parseSearch(request.body, request.isMultipart());
+});
+
+const KINDS = ['image', 'imageBase64', 'imageUrl', 'itemId', 'vector'] as const;
+
+/**
+ * @param isForm fields are then text and `image` may be an uploaded file
+ * @throws ValidationError | LookalikeError `nonFinite` | `imageRejected`
+ */
+export function parseSearch(body: unknown, isForm: boolean): SearchInput {
+  const { image, fields } = isForm ? readForm(body) : { image: undefined, fields: body };
+  const { imageBase64, imageUrl, itemId, vector, ...options } = validate(SearchFields, fields);
+  const queries: SearchQuery[] = [];
+  if (image !== undefined) queries.push({ kind: 'image', bytes: image });
+  if (imageBase64 !== undefined) queries.push({ kind: 'image', bytes: decodeBase64('imageBase64', imageBase64) });
+  if (imageUrl !== undefined) queries.push({ kind: 'imageUrl', url: imageUrl });
+  if (itemId !== undefined) queries.push({ kind: 'item', id: itemId });
+  if (vector !== undefined) queries.push({ kind: 'vector', vector: toFloat32(vector) });
+  const [query, ...others] = queries;
+  if (query === undefined || others.length > 0) {
+    const given = KINDS.filter(
+      (kind) => (kind === 'image' ? image : (fields as Record<string, unknown>)[kind]) !== undefined,
+    );
+    const expected = `exactly one kind of query: ${KINDS.slice(isForm ? 0 : 1).join(', ')}`;
+    throw new ValidationError([{ field: '(body)', expected, got: given.join(' and ') || 'none' }]);
+  }
+  return { query, ...options };
+}
+
+/** Form fields are text: numbers, booleans and vectors are read as what they say, anything else is left to validation. */
+function readForm(body: unknown): { image: Buffer | undefined; fields: Record<string, unknown> } {
+  const { image, ...fields } = (body ?? {}) as Record<string, unknown>;
+  if (image !== undefined && !Buffer.isBuffer(image)) {
+    throw new ValidationError([
+      { field: 'image', expected: 'one uploaded file', got: Array.isArray(image) ? `${image.length} values` : 'text' },
+    ]);
+  }
+  for (const name of ['k', 'minScore', 'exact', 'vector']) {
+    if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);
+  }
+  return { image, fields };
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Finite doubles may still be too large for the 32 bits that vectors are kept in. */
+function toFloat32(values: number[]): Float32Array {
+  const vector = Float32Array.from(values);
+  const bad = vector.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new LookalikeError(
+      'nonFinite',
+      `Expected \`vector\` to hold finite 32-bit numbers, got ${values[bad]} at position ${bad}.`,
+    );
+  }
+  if (vector.every((value) => value === 0)) {
+    throw new LookalikeError(
+      'invalidInput',
+      'Expected `vector` to have a direction, got only zeros: no item is nearer to it than another.',
+    );
+  }
+  return vector;
+}

@@ -1,0 +1,82 @@
+import { createZodDto } from 'nestjs-zod';
+import { z } from 'zod';
+import { GENERATION_STATUSES } from '../../contracts/serving.ts';
+
+export class RetrainRequestDto extends createZodDto(
+  z.strictObject({
+    recipe: z.string().min(1).max(100).optional().describe('Name of a recipe; the default one when left out.'),
+    config: z.record(z.string(), z.json()).optional().describe('Overrides as a tree, shaped like the configuration.'),
+    set: z.array(z.string().max(500)).max(100).optional().describe('Overrides as `path.to.key=value`.'),
+    force: z.boolean().default(false).describe('Serve the candidate even if the gate refuses it.'),
+  }),
+) {}
+
+export class RetrainStartedDto extends createZodDto(
+  z.object({
+    workflowId: z.string(),
+    runId: z.string(),
+    started: z.boolean().describe('False when a run was already under way: this is that run.'),
+    temporalUrl: z.string().describe('The run in the Temporal UI.'),
+  }),
+) {}
+
+const TrainProgressSchema = z.object({
+  epoch: z.number(),
+  numEpochs: z.number(),
+  step: z.number(),
+  numSteps: z.number(),
+  loss: z.number().nullable(),
+  learningRate: z.number(),
+  recallByEpoch: z.array(z.number()).describe('Validation recall@1 after each finished epoch.'),
+  samplesPerSecond: z.number(),
+  backend: z.string(),
+  checkpoint: z.string().nullable(),
+});
+
+export class RetrainStatusDto extends createZodDto(
+  z.object({
+    workflowId: z.string(),
+    runId: z.string(),
+    status: z.enum(['running', 'completed', 'failed', 'cancelled']),
+    startedAt: z.string(),
+    closedAt: z.string().nullable(),
+    steps: z.array(
+      z.object({
+        name: z.string(),
+        status: z.enum(['waiting', 'running', 'done', 'reused', 'failed']),
+        detail: z.string(),
+      }),
+    ),
+    training: TrainProgressSchema.nullable().describe('Live figures while the head is trained.'),
+    output: z.record(z.string(), z.json()).nullable().describe('The result of a finished run.'),
+    failure: z.string().nullable(),
+    temporalUrl: z.string(),
+  }),
+) {}
+
+const GenerationSchema = z.object({
+  catalogue: z.string(),
+  number: z.number(),
+  status: z.enum(GENERATION_STATUSES),
+  snapshot: z.string(),
+  model: z.string().nullable(),
+  embeddings: z.string().nullable(),
+  index: z.string().nullable(),
+  metrics: z.record(z.string(), z.json()).describe('Holdout recall and index recall; on rejection the reasons.'),
+  workflowId: z.string(),
+  createdAt: z.string(),
+});
+
+export class GenerationDto extends createZodDto(GenerationSchema) {}
+
+export class GenerationListDto extends createZodDto(z.object({ generations: z.array(GenerationSchema) })) {}
+
+export class GenerationParamsDto extends createZodDto(
+  z.object({ catalogue: z.string(), number: z.coerce.number().int().min(1) }),
+) {}
+
+export class RecipeListDto extends createZodDto(
+  z.object({
+    recipes: z.array(z.object({ name: z.string(), description: z.string(), config: z.record(z.string(), z.json()) })),
+  }),
+) {}

@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApp } from '../../api/app.ts';
+import { SearchAnswerDto } from '../../api/search/search.dto.ts';
+import { INDEX, MODEL, PNG, World, fruitsAndCars, table } from './fakes.ts';
+import type { SearchAnswer } from '../../contracts/serving.ts';
+
+let world: World;
+let app: NestFastifyApplication;
+beforeEach(async () => {
+  world = new World(fruitsAndCars());
+  app = await createApp(world.ports(), { auth: 'off' });
+});
+afterEach(() => app.close());
+
+async function search(payload: object): Promise<SearchAnswer> {
+  const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', payload });
+  expect(response.statusCode, response.body).toBe(200);
+  return SearchAnswerDto.schema.parse(response.json());
+}
+const ids = (answer: SearchAnswer): string[] => answer.hits.map((hit) => hit.id);
+
+describe('search', () => {
+  it('answers a vector with the nearest items, best first, and says what answered', async () => {
+    const answer = await search({ vector: [1, 0, 0, 0], k: 2 });
+    expect(ids(answer)).toEqual(['apple/red', 'apple/green']);
+    expect(answer).toMatchObject({
+      model: MODEL,
+      generation: 1,
+      index: INDEX,
+      coverage: { shardsAsked: 2, shardsAnswered: 2 },
+    });
+    expect(answer.hits[0]).toMatchObject({
+      score: 1,
+      category: 'fruit',
+      title: 'Red apple',
+      attributes: { colour: 'red' },
+    });
+    expect(answer.timingsMs.total).toBeGreaterThan(0);
+  });
+
+  it('answers an item with its likes but never with itself', async () => {
+    const answer = await search({ itemId: 'apple/red', k: 3 });
+    expect(ids(answer)).toEqual(['apple/green', 'pear', 'Äpfel & Birnen']);
+    expect(world.embedded).toHaveLength(0);
+  });
+
+  it('embeds the picture of an item that is newer than the serving generation', async () => {
+    world.add({ id: 'fresh', vector: null });
+    expect(ids(await search({ itemId: 'fresh', k: 1 }))).toEqual(['apple/red']);
+    expect(world.embedded).toEqual([{ model: MODEL, bytes: PNG }]);
+  });
+
+  it.each([
+    ['base64', { imageBase64: PNG.toString('base64') }],
+    ['a data URL', { imageBase64: `data:image/png;base64,${PNG.toString('base64')}` }],
+    ['a URL', { imageUrl: 'https://pictures.example/a.png' }],
+  ])('embeds a picture given as %s with the serving model', async (_, query) => {
+    const answer = await search({ ...query, k: 1 });
+    expect(ids(answer)).toEqual(['apple/red']);
+    expect(world.embedded).toEqual([{ model: MODEL, bytes: PNG }]);
+    expect(answer.timingsMs).toMatchObject({ queue: 0.2, decode: 1, infer: 5 });
+  });
+
+  it('takes a picture and the other fields from a form', async () => {
+    const form = new FormData();
+    form.set('image', new Blob([new Uint8Array(PNG)], { type: 'image/png' }), 'photo.png');
+    form.set('k', '1');
+    form.set('category', 'vehicle');
+    form.set('exact', 'true');
+    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', ...(await encode(form)) });
+    expect(response.statusCode, response.body).toBe(200);
+    expect(ids(response.json())).toEqual(['car']);
+    expect(world.embedded).toEqual([{ model: MODEL, bytes: PNG }]);
+    expect(world.searches[0]).toMatchObject({ category: 'vehicle', exact: true });
+  });
+
+  it('keeps to the category, the lowest score and k', async () => {
+    expect(ids(await search({ vector: [1, 0, 0, 0], category: 'vehicle' }))).toEqual(['car', 'van']);
+    expect(ids(await search({ vector: [1, 0, 0, 0], minScore: 0.85 }))).toEqual(['apple/red', 'apple/green']);
+    expect(ids(await search({ vector: [1, 0, 0, 0], k: 1 }))).toEqual(['apple/red']);
+  });
+
+  it('still fills k when items were deleted since the index was built', async () => {
+    for (let i = 0; i < 100; i++) {
+      world.add({ id: `gone-${i}`, vector: [1, 0, 0, 0] });
+      world.items.delete(`gone-${i}`);
+    }
+    expect(ids(await search({ vector: [1, 0, 0, 0], k: 3 }))).toEqual(['apple/red', 'apple/green', 'pear']);
+    expect(world.searches.length).toBeGreaterThan(1);
+  });
+
+  it('leaves out an item that was moved out of the category since the index was built', async () => {
+    world.items.get('apple/red')!.category = 'computer';
+    expect(ids(await search({ vector: [1, 0, 0, 0], category: 'fruit', k: 1 }))).toEqual(['apple/green']);
+  });
+
+  it('embeds again when the serving model changed while the query was embedded', async () => {
+    const newer = `${MODEL.slice(0, -1)}2`;
+    const embedder = world.embedder();
+    await app.close();
+    const switching = {
+      embed: async (...args: Parameters<typeof embedder.embed>) => {
+        const answer = await embedder.embed(...args);
+        world.table = table(2, newer);
+        return answer;
+      },
+    };
+    world.generations.push({ ...world.generations[0]!, number: 2 });
+    app = await createApp(world.ports({ embedder: switching }), { auth: 'off' });
+    const answer = await search({ imageBase64: PNG.toString('base64'), k: 1 });
+    expect(answer).toMatchObject({ model: newer, generation: 2 });
+    expect(world.embedded.map(({ model }) => model)).toEqual([MODEL, newer]);
+  });
+});
+
+/** A form as the bytes a browser would send. */
+export async function encode(form: FormData): Promise<{ payload: Buffer; headers: Record<string, string> }> {
+  const request = new Request('http://localhost/', { method: 'POST', body: form });
+  const type = request.headers.get('content-type')!;
+  return { payload: Buffer.from(await request.arrayBuffer()), headers: { 'content-type': type } };
+}
