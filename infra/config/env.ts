@@ -137,6 +137,14 @@ export function childEnv(overrides: Record<string, string>): NodeJS.ProcessEnv {
   return { ...process.env, ...overrides };
 }
 
+/**
+ * Sets variables that a native library reads when it loads and that are not set yet. Native code sees only what the main
+ * thread sets: whoever starts a worker thread for it calls this first, whoever starts a process passes `childEnv`.
+ */
+export function setNativeEnv(defaults: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(defaults)) process.env[name] ??= value;
+}
+
 function artifactLocation(raw: RawEnv, dataDir: string): Config['artifacts'] {
   const where = raw.LOOKALIKE_ARTIFACTS ?? join(dataDir, 'artifacts');
   if (!where.startsWith('s3://')) return { kind: 'folder', path: resolve(where) };
