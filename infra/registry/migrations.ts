@@ -1,0 +1,60 @@
+import { sql } from 'kysely';
+import { LookalikeError } from '../../contracts/errors.ts';
+import type { Database, DatabaseKind } from './database.ts';
+
+/**
+ * Statements that take the schema from version i to i + 1. Append only: installations have run the earlier ones.
+ * `TEXT` orders by bytes: SQLite's default, said explicitly on PostgreSQL, whose default depends on the machine.
+ */
+const MIGRATIONS: readonly (readonly string[])[] = [
+  [
+    `create table items (
+      catalogue TEXT not null, id TEXT not null, image TEXT not null, category TEXT, label TEXT, title TEXT,
+      attributes TEXT not null, primary key (catalogue, id))`,
+    'create index items_by_category on items (catalogue, category, id)',
+    `create table examples (
+      catalogue TEXT not null, id TEXT not null, image TEXT not null, label TEXT not null, split TEXT not null,
+      primary key (catalogue, id))`,
+    `create table generations (
+      catalogue TEXT not null, number integer not null, status TEXT not null, snapshot TEXT not null, model TEXT,
+      embeddings TEXT, index_artifact TEXT, metrics TEXT not null, workflow_id TEXT not null,
+      workflow_run_id TEXT not null, created_at TEXT not null, dim integer, num_shards integer, replaced integer,
+      primary key (catalogue, number))`,
+    'create unique index generations_by_run on generations (catalogue, workflow_run_id)',
+    // The database itself forbids two serving generations.
+    `create unique index generations_serving on generations (catalogue) where status = 'serving'`,
+    'create table hosts (host TEXT not null primary key, kind TEXT not null, url TEXT not null, task_queue TEXT not null)',
+    `create table endpoints (
+      catalogue TEXT not null, generation integer not null, shard integer not null, replica integer not null,
+      url TEXT not null, host TEXT not null, artifact TEXT not null,
+      primary key (catalogue, generation, shard, replica))`,
+    'create table checkpoints (run TEXT not null, step integer not null, artifact TEXT not null, primary key (run, step))',
+    `create table api_keys (
+      id TEXT not null primary key, name TEXT not null, scopes TEXT not null, hash TEXT not null, created_at TEXT not null)`,
+  ],
+];
+
+/** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */
+export async function migrate(database: Database): Promise<void> {
+  await database.write('schema', async (db) => {
+    await sql`create table if not exists schema_version (version integer not null)`.execute(db);
+    const row = await db.selectFrom('schema_version').select('version').executeTakeFirst();
+    const version = row?.version ?? 0;
+    if (version > MIGRATIONS.length) {
+      throw new LookalikeError(
+        'conflict',
+        `Expected a registry of schema version ${MIGRATIONS.length} or older, found ${version}: a newer release wrote it. Upgrade this one.`,
+      );
+    }
+    if (version === MIGRATIONS.length) return;
+    for (const statement of MIGRATIONS.slice(version).flat()) {
+      await sql.raw(inDialect(statement, database.kind)).execute(db);
+    }
+    await db.deleteFrom('schema_version').execute();
+    await db.insertInto('schema_version').values({ version: MIGRATIONS.length }).execute();
+  });
+}
+
+function inDialect(statement: string, kind: DatabaseKind): string {
+  return statement.replaceAll('TEXT', kind === 'postgres' ? 'text collate "C"' : 'text');
+}

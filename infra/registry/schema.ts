@@ -1,0 +1,45 @@
+/** The tables as both databases hold them. JSON is text, times are ISO 8601 text: both read back exactly what was written. */
+export interface Tables {
+  items: {
+    catalogue: string;
+    id: string;
+    image: string;
+    category: string | null;
+    label: string | null;
+    title: string | null;
+    /** Canonical JSON: equal attributes are equal text. */
+    attributes: string;
+  };
+  examples: { catalogue: string; id: string; image: string; label: string; split: 'train' | 'holdout' };
+  generations: {
+    catalogue: string;
+    number: number;
+    status: string;
+    snapshot: string;
+    model: string | null;
+    embeddings: string | null;
+    index_artifact: string | null;
+    metrics: string;
+    workflow_id: string;
+    workflow_run_id: string;
+    created_at: string;
+    /** Filled in by the switch: what a router must know of the model and the index. */
+    dim: number | null;
+    num_shards: number | null;
+    /** The generation that the latest switch to this one retired. */
+    replaced: number | null;
+  };
+  hosts: { host: string; kind: string; url: string; task_queue: string };
+  endpoints: {
+    catalogue: string;
+    generation: number;
+    shard: number;
+    replica: number;
+    url: string;
+    host: string;
+    artifact: string;
+  };
+  checkpoints: { run: string; step: number; artifact: string };
+  api_keys: { id: string; name: string; scopes: string; hash: string; created_at: string };
+  schema_version: { version: number };
+}
