@@ -1,12 +1,12 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
-import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import { ApiModule } from './api.module.ts';
 import { authenticate } from './auth/authenticate.ts';
+import { acceptForms } from './http/form-body.ts';
 import { nestLogger } from './http/nest-logger.ts';
 import { observeRequests } from './http/observe-requests.ts';
 import { sendProblem } from './http/problem.filter.ts';
@@ -20,7 +20,6 @@ import type { ApiLimits, ApiSettings } from './settings.ts';
 
 /** Long enough for percent-encoded item ids in a path. */
 const MAX_PARAM_LENGTH = 4_096;
-const MAX_FORM_PARTS = 16;
 
 export interface ApiOptions {
   auth: ApiSettings['auth'];
@@ -39,10 +38,7 @@ export async function createApp(ports: ApiPorts, options: ApiOptions): Promise<N
   observeRequests(server, app, ports.logger);
   secureHeaders(server);
   authenticate(server, settings.auth, ports.registry.apiKeys);
-  await server.register(multipart, {
-    attachFieldsToBody: 'keyValues',
-    limits: { fileSize: settings.limits.imageBytes, files: 1, parts: MAX_FORM_PARTS, fieldSize: 1024 * 1024 },
-  });
+  await acceptForms(server, settings.limits);
   servePage(app);
   serveOpenApi(app);
   await app.init();

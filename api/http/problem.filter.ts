@@ -27,6 +27,7 @@ export class ProblemFilter implements ExceptionFilter {
 /** Sends a problem unless an answer is already under way. */
 export function sendProblem(reply: FastifyReply, problem: Problem): void {
   if (reply.sent || reply.raw.headersSent) return;
+  reply.header('x-request-id', problem.requestId);
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="lookalike"');
   if (problem.status === 503) reply.header('retry-after', '2');
   // As text: a Fastify serializer must not reshape it.

@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '../../api/app.ts';
 import { SearchAnswerDto } from '../../api/search/search.dto.ts';
 import { INDEX, MODEL, PNG, World, fruitsAndCars, table } from './fakes.ts';
+import { encodeForm } from './form.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 
 let world: World;
@@ -63,12 +64,8 @@ describe('search', () => {
   });
 
   it('takes a picture and the other fields from a form', async () => {
-    const form = new FormData();
-    form.set('image', new Blob([new Uint8Array(PNG)], { type: 'image/png' }), 'photo.png');
-    form.set('k', '1');
-    form.set('category', 'vehicle');
-    form.set('exact', 'true');
-    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', ...(await encode(form)) });
+    const form = await encodeForm({ image: PNG, k: '1', category: 'vehicle', exact: 'true' });
+    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', ...form });
     expect(response.statusCode, response.body).toBe(200);
     expect(ids(response.json())).toEqual(['car']);
     expect(world.embedded).toEqual([{ model: MODEL, bytes: PNG }]);
@@ -113,10 +110,3 @@ describe('search', () => {
     expect(world.embedded.map(({ model }) => model)).toEqual([MODEL, newer]);
   });
 });
-
-/** A form as the bytes a browser would send. */
-export async function encode(form: FormData): Promise<{ payload: Buffer; headers: Record<string, string> }> {
-  const request = new Request('http://localhost/', { method: 'POST', body: form });
-  const type = request.headers.get('content-type')!;
-  return { payload: Buffer.from(await request.arrayBuffer()), headers: { 'content-type': type } };
-}

@@ -1,0 +1,33 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
+import type { ApiLimits } from '../settings.ts';
+
+const MAX_PARTS = 16;
+const MAX_FIELD_BYTES = 1024 * 1024;
+
+/** Makes a form's body an object: files as Buffers, fields as text, a name that occurs twice as an array. */
+export async function acceptForms(server: FastifyInstance, limits: ApiLimits): Promise<void> {
+  await server.register(multipart, {
+    limits: { fileSize: limits.imageBytes, files: 1, parts: MAX_PARTS, fieldSize: MAX_FIELD_BYTES },
+  });
+  server.addHook('preValidation', async (request) => {
+    if (request.isMultipart()) request.body = await readForm(request);
+  });
+}
+
+async function readForm(request: FastifyRequest): Promise<Record<string, unknown>> {
+  const values = new Map<string, unknown[]>();
+  try {
+    for await (const part of request.parts()) {
+      const value = part.type === 'file' ? await part.toBuffer() : part.value;
+      values.set(part.fieldname, [...(values.get(part.fieldname) ?? []), value]);
+    }
+  } catch (error) {
+    // Limits are the plugin's own errors and carry a status; the parser's are plain and always the sender's fault.
+    if (error instanceof Error && 'statusCode' in error) throw error;
+    const message = `Expected a well-formed multipart/form-data body, got one that breaks off or misses parts (${errorMessage(error)}).`;
+    throw new LookalikeError('invalidInput', message);
+  }
+  return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
+}
