@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import type * as Tf from '@tensorflow/tfjs';
+import type * as Wasm from '@tensorflow/tfjs-backend-wasm';
 import { LookalikeError, assertNever, errorMessage } from '../../contracts/errors.ts';
 import type { Config } from '../config/env.ts';
 import { setNativeEnv } from '../config/env.ts';
@@ -107,7 +108,7 @@ async function openWasm(): Promise<TensorFlow> {
   // By `require`, so that all share the one CommonJS instance of tfjs-core where backends register.
   const require = createRequire(import.meta.url);
   const tf = quiet(require('@tensorflow/tfjs') as TensorFlow);
-  const wasm = require('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm');
+  const wasm = require('@tensorflow/tfjs-backend-wasm') as typeof Wasm;
   const folder = dirname(require.resolve('@tensorflow/tfjs-backend-wasm'));
   wasm.setWasmPaths(join(folder, sep));
   // Several threads would sum in another order on another machine.

@@ -1,6 +1,7 @@
 import { errorMessage, isLookalikeError } from '../../contracts/errors.ts';
 import { cudaDevices } from '../compute/cuda.ts';
 import type { Config } from '../config/env.ts';
+import { ownsServer } from '../temporal/connection.ts';
 import type { ProvisionOptions, ProvisionReport } from './progress.ts';
 import { provisionTemporal } from './temporal.ts';
 import { provisionTensorflow } from './tensorflow.ts';
@@ -54,7 +55,7 @@ export async function provisionAll(
     return { what, seconds: (performance.now() - start) / 1000, reused, missing };
   };
   const steps = [step('weights', (tell) => provisionWeights(config, tell, inner))];
-  if (config.temporal.address === null) steps.push(step('temporal', (tell) => provisionTemporal(config, tell, inner)));
+  if (ownsServer(config)) steps.push(step('temporal', (tell) => provisionTemporal(config, tell, inner)));
   if (config.backend !== 'wasm' && config.backend !== 'cpu') {
     const variant = config.backend !== 'node' && (await cudaDevices()).length > 0 ? 'gpu' : 'cpu';
     steps.push(step('tensorflow', (tell) => provisionTensorflow(config, tell, variant, inner), true));

