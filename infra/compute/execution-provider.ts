@@ -25,10 +25,11 @@ const IDENTITY_MODEL = Buffer.from(
  */
 export async function resolveExecutionProvider(
   config: Pick<Config, 'executionProvider'>,
+  findDevices: () => Promise<string[]> = cudaDevices,
 ): Promise<ResolvedExecutionProvider> {
   if (config.executionProvider === 'cpu') return { provider: 'cpu', reason: 'set by LOOKALIKE_EXECUTION_PROVIDER' };
   const isDemanded = config.executionProvider === 'cuda';
-  const devices = await cudaDevices();
+  const devices = await findDevices();
   const problem = devices.length === 0 ? 'no CUDA device is visible' : await loadingProblem('cuda');
   if (problem === null) return { provider: 'cuda', reason: `${devices.join(', ')}, and its libraries load` };
   if (!isDemanded) return { provider: 'cpu', reason: problem };

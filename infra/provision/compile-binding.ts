@@ -32,18 +32,16 @@ const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
 /**
  * Fetches libtensorflow from its Python wheel into `tfjsNode/deps` and compiles the binding against it.
  * Two source files and the Node-API headers of an npm package need no node-gyp, hence no download of Node's headers.
- * @param root folder with `node_modules`
- * @param tfjsNode the tfjs-node package in it
+ * @param target.root folder with `node_modules`
+ * @param target.tfjsNode the tfjs-node package in it
  */
 export async function compileBinding(
   config: Pick<Config, 'cacheDir'>,
-  variant: 'cpu' | 'gpu',
-  paths: { root: string; tfjsNode: string; scratch: string },
+  target: { what: string; variant: 'cpu' | 'gpu'; root: string; tfjsNode: string; scratch: string },
   report: ProvisionReport,
   options: ProvisionOptions,
 ): Promise<void> {
-  const what = 'tensorflow';
-  const { root, tfjsNode, scratch } = paths;
+  const { what, variant, root, tfjsNode, scratch } = target;
   const log = { logFile: logFile(config, what), signal: options.signal, env: options.env };
   // Before 200 MB are fetched for nothing.
   await runCommand('c++', ['--version'], log);

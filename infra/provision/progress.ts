@@ -2,7 +2,7 @@ import { LookalikeError } from '../../contracts/errors.ts';
 
 /** One frame of what provisioning does now: a progress bar, a log line or nothing may come of it. */
 export interface ProvisionEvent {
-  /** What is being provided: `temporal`, `weights` or `tensorflow`. */
+  /** What is being provided: `temporal`, `weights`, `tensorflow` or `tensorflow-gpu`. */
   what: string;
   phase: 'check' | 'download' | 'build' | 'unpack' | 'done' | 'reused';
   /** One short line for people. */

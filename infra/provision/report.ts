@@ -50,15 +50,18 @@ export async function provisionAll(
       const isCancelled = signal.aborted || (isLookalikeError(error) && error.code === 'cancelled');
       if (!isOptional || isCancelled) throw error;
       missing = errorMessage(error);
-      report({ what, phase: 'done', detail: `not available, WebAssembly will train instead: ${missing}`, fraction: 1 });
+      report({ what, phase: 'done', detail: `not available, a slower backend will train: ${missing}`, fraction: 1 });
     }
     return { what, seconds: (performance.now() - start) / 1000, reused, missing };
   };
   const steps = [step('weights', (tell) => provisionWeights(config, tell, inner))];
   if (ownsServer(config)) steps.push(step('temporal', (tell) => provisionTemporal(config, tell, inner)));
   if (config.backend !== 'wasm' && config.backend !== 'cpu') {
-    const variant = config.backend !== 'node' && (await cudaDevices()).length > 0 ? 'gpu' : 'cpu';
-    steps.push(step('tensorflow', (tell) => provisionTensorflow(config, tell, variant, inner), true));
+    steps.push(step('tensorflow', (tell) => provisionTensorflow(config, tell, 'cpu', inner), true));
+    // Beside the other, not instead: drivers that do not suit it are found out only when it runs.
+    if (config.backend !== 'node' && (await cudaDevices(options.env)).length > 0) {
+      steps.push(step('tensorflow-gpu', (tell) => provisionTensorflow(config, tell, 'gpu', inner), true));
+    }
   }
   try {
     return await Promise.all(steps);

@@ -19,7 +19,6 @@ import type { ProvisionOptions, ProvisionReport } from './progress.ts';
 import { projectRoot } from './project-root.ts';
 import { runCommand } from './run-command.ts';
 
-const what = 'tensorflow';
 type CacheConfig = Pick<Config, 'cacheDir'>;
 
 /**
@@ -38,21 +37,26 @@ export async function provisionTensorflow(
   variant: TfjsNodeVariant,
   options: ProvisionOptions = {},
 ): Promise<string> {
+  const what = nameOf(variant);
   const folder = tfjsNodeFolder(config, variant);
   report({ what, phase: 'check', detail: folder, fraction: null });
   const waiting = (): void =>
     report({ what, phase: 'check', detail: 'another process builds it; waiting', fraction: null });
-  const name = `${what}-${variant}`;
   const provide = async (): Promise<string> => {
     if (hasTfjsNode(config, variant)) {
       report({ what, phase: 'reused', detail: await describe(folder), fraction: 1 });
       return folder;
     }
-    await withScratch(config, name, (scratch) => build(config, variant, scratch, report, options));
+    await withScratch(config, what, (scratch) => build(config, variant, scratch, report, options));
     report({ what, phase: 'done', detail: await describe(folder), fraction: 1 });
     return folder;
   };
-  return withCacheLock(config, name, options.signal, provide, waiting);
+  return withCacheLock(config, what, options.signal, provide, waiting);
+}
+
+/** How events, logs and locks call this work. */
+function nameOf(variant: TfjsNodeVariant): string {
+  return variant === 'cpu' ? 'tensorflow' : 'tensorflow-gpu';
 }
 
 async function describe(folder: string): Promise<string> {
@@ -67,6 +71,7 @@ async function build(
   report: ProvisionReport,
   options: ProvisionOptions,
 ): Promise<void> {
+  const what = nameOf(variant);
   const root = join(scratch, 'root');
   const tfjsNode = join(root, 'node_modules', ...tfjsNodePackage(variant).split('/'));
   const reasons: string[] = [];
@@ -116,10 +121,11 @@ interface Way {
 }
 
 function waysFor(variant: TfjsNodeVariant): Way[] {
+  const what = nameOf(variant);
   const fromWheel: Way = {
     library: `libtensorflow of ${TENSORFLOW_WHEELS[variant].requirement}`,
     provide: ({ config, root, tfjsNode, scratch, report, options }) =>
-      compileBinding(config, variant, { root, tfjsNode, scratch }, report, options),
+      compileBinding(config, { what, variant, root, tfjsNode, scratch }, report, options),
   };
   const prebuilt: Way = {
     library: "the package's own download",
@@ -145,6 +151,7 @@ async function installPackage(
   report: ProvisionReport,
   options: ProvisionOptions,
 ): Promise<void> {
+  const what = nameOf(variant);
   const pins = join(projectRoot(), 'infra', 'provision', variant === 'cpu' ? 'tfjs-node' : 'tfjs-node-gpu');
   await mkdir(root, { recursive: true });
   for (const file of ['package.json', 'package-lock.json']) await copyFile(join(pins, file), join(root, file));
