@@ -33,6 +33,8 @@ const Env = z.object({
   /** An existing Temporal server; when absent, `lookalike up` starts one. */
   TEMPORAL_ADDRESS: z.string().optional(),
   TEMPORAL_NAMESPACE: z.string().default('default'),
+  /** A profile of the user's temporal.toml: address, TLS, API key of a cluster or Temporal Cloud. */
+  TEMPORAL_PROFILE: z.string().optional(),
   /** Ports of the Temporal server that `lookalike up` starts. */
   LOOKALIKE_TEMPORAL_PORT: port.default(7233),
   LOOKALIKE_TEMPORAL_UI_PORT: port.default(8233),
@@ -79,7 +81,15 @@ export interface Config {
         secretAccessKey: string | null;
       };
   api: { host: string; port: number; auth: 'auto' | 'on' };
-  temporal: { address: string | null; namespace: string; port: number; uiPort: number; uiUrl: string };
+  temporal: {
+    address: string | null;
+    /** A profile of temporal.toml; without one that file is not read, so that it cannot redirect a local run. */
+    profile: string | null;
+    namespace: string;
+    port: number;
+    uiPort: number;
+    uiUrl: string;
+  };
   dataPlane: { host: string; token: string };
   workerName: string;
   backend: RawEnv['LOOKALIKE_BACKEND'];
@@ -107,6 +117,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     api: { host: raw.LOOKALIKE_HOST, port: raw.LOOKALIKE_PORT, auth: raw.LOOKALIKE_AUTH },
     temporal: {
       address: raw.TEMPORAL_ADDRESS ?? null,
+      profile: raw.TEMPORAL_PROFILE ?? null,
       namespace: raw.TEMPORAL_NAMESPACE,
       port: raw.LOOKALIKE_TEMPORAL_PORT,
       uiPort: raw.LOOKALIKE_TEMPORAL_UI_PORT,

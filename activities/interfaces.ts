@@ -1,0 +1,149 @@
+import type { IndexSpec } from '../contracts/ann.ts';
+import type { DataPlaneHost, Generation, ShardEndpoint } from '../contracts/serving.ts';
+import type { RetrainConfig, RetrievalQuality } from '../contracts/training.ts';
+import type {
+  ReplicaState,
+  ServeReplicaInput,
+  ServingTarget,
+  SwitchGenerationOutput,
+  TrainInput,
+  TrainOutput,
+} from '../contracts/workflows.ts';
+
+/** What workflows know of activities, by the queue that runs them. Arguments and results are references and small JSON. */
+
+/** A step's artefact; `reused` when it was found finished. */
+export interface Made {
+  artifact: string;
+  reused: boolean;
+}
+
+export interface SnapshotMade extends Made {
+  numItems: number;
+  numExamples: number;
+  numImages: number;
+}
+
+export interface OpenedGeneration {
+  generation: number;
+  /** False when the generation that serves was made from the same snapshot and configuration: it is reused. */
+  created: boolean;
+  /** What serves now. */
+  serving: { generation: number; model: string; index: string } | null;
+}
+
+export type GenerationChange = Partial<Pick<Generation, 'status' | 'model' | 'embeddings' | 'index' | 'metrics'>>;
+
+export interface ModelDescription {
+  stage: 'backbone' | 'embedding';
+  name: string;
+  dim: number;
+  backbone: string | null;
+}
+
+/** Orchestrator queue: needs only the stores and the Temporal client. */
+export interface CatalogueActivities {
+  takeSnapshot(input: { catalogue: string }): Promise<SnapshotMade>;
+  /** Idempotent by workflow run. With `always`, a new generation is made even if nothing changed. */
+  openGeneration(input: {
+    catalogue: string;
+    snapshot: string;
+    config: RetrainConfig;
+    always: boolean;
+  }): Promise<OpenedGeneration>;
+  /** Writes to a generation that is still being built; one that serves, served or was refused is left alone. */
+  recordGeneration(input: { catalogue: string; generation: number; change: GenerationChange }): Promise<void>;
+  describeModel(input: { model: string }): Promise<ModelDescription>;
+  /** Asks the catalogue's supervisor, started if need be, to load, verify and switch; waits for its answer. */
+  serveGeneration(input: { catalogue: string; target: ServingTarget }): Promise<SwitchGenerationOutput>;
+}
+
+export interface LiveHosts {
+  hosts: DataPlaneHost[];
+  /** Rows of every generation of the catalogue that still routes: what the hosts already carry. */
+  endpoints: ShardEndpoint[];
+}
+
+/** Orchestrator queue: the supervisor's eyes and hands. */
+export interface ServingActivities {
+  describeIndex(input: { index: string }): Promise<{ shards: string[] }>;
+  /** Hosts that answered a ping just now. */
+  listSearchHosts(input: { catalogue: string; generations: number[] }): Promise<LiveHosts>;
+  /** Every shard answers a probe query and its stored vectors find themselves. @throws `unavailable` while one does not */
+  probeGeneration(input: { catalogue: string; target: ServingTarget; numShards: number }): Promise<void>;
+  /** The routing switch, one transaction. Idempotent. */
+  switchGeneration(input: { catalogue: string; generation: number }): Promise<{ previous: number | null }>;
+  /** Removes a replica's row that its host could not remove itself. */
+  forgetReplica(input: Pick<ReplicaState, 'generation' | 'shard' | 'replica'> & { catalogue: string }): Promise<void>;
+}
+
+/** Train queue. */
+export interface TrainActivities {
+  ensureBackbone(input: { name: string }): Promise<Made>;
+  /** The backbone with an untrained head that only normalises: what training must beat. */
+  ensurePretrained(input: { backbone: string }): Promise<Made>;
+  trainHead(input: TrainInput): Promise<TrainOutput>;
+}
+
+export interface EmbeddingPlan {
+  plan: string;
+  /** Finished already: nothing to do. */
+  embeddings: string | null;
+  numChunks: number;
+  numImages: number;
+  numReused: number;
+  numRejected: number;
+}
+
+export interface AssembledEmbeddings extends Made {
+  numRejected: number;
+}
+
+export interface Evaluated extends Made {
+  quality: RetrievalQuality;
+}
+
+/** Build queue: disk and CPU, no model runtime of its own threads. */
+export interface BuildActivities {
+  planEmbedding(input: { snapshot: string; model: string; views: number }): Promise<EmbeddingPlan>;
+  assembleEmbeddings(input: { plan: string; model: string; views: number }): Promise<AssembledEmbeddings>;
+  buildShard(input: {
+    snapshot: string;
+    embeddings: string;
+    model: string;
+    spec: IndexSpec;
+    shard: number;
+    numShards: number;
+  }): Promise<Made>;
+  publishIndex(input: {
+    snapshot: string;
+    embeddings: string;
+    model: string;
+    spec: IndexSpec;
+    shards: string[];
+    minIndexRecall: number;
+  }): Promise<Made & { recall: number }>;
+}
+
+/** Embed queue: the model runtime. */
+export interface EmbedActivities {
+  embedChunk(input: {
+    plan: string;
+    chunk: number;
+    model: string;
+    views: number;
+  }): Promise<{ numEmbedded: number; numRejected: number }>;
+  /** View 0 of the cached features through the model's head. */
+  applyHead(input: {
+    snapshot: string;
+    features: string;
+    model: string;
+  }): Promise<Made & { numImages: number; numRejected: number }>;
+  evaluateModel(input: { snapshot: string; features: string; model: string }): Promise<Evaluated>;
+}
+
+/** The queue of one index worker. */
+export interface SearchHostActivities {
+  /** Runs as long as the shard is served here. Returns `rotated` to be started again on the same host without a gap. */
+  serveShard(input: ServeReplicaInput): Promise<'rotated'>;
+}

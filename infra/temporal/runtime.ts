@@ -1,0 +1,43 @@
+import { Runtime, makeTelemetryFilterString } from '@temporalio/worker';
+import type { Logger as SdkLogger } from '@temporalio/worker';
+import type { Config } from '../config/env.ts';
+import type { Logger } from '../log/logger.ts';
+
+/**
+ * Sets up this process's Temporal runtime, once, before anything connects: its log goes to `logger`, its metrics to a Prometheus
+ * endpoint when a port is configured. Signals stay with the process: workers are shut down by their composition root.
+ */
+export function installRuntime(config: Pick<Config, 'metricsPort' | 'logLevel'>, logger: Logger): void {
+  const verbose = config.logLevel === 'debug' || config.logLevel === 'trace';
+  Runtime.install({
+    logger: sdkLogger(logger),
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: {
+        forward: {},
+        filter: makeTelemetryFilterString({ core: verbose ? 'DEBUG' : 'WARN', other: 'ERROR' }),
+      },
+      ...(config.metricsPort > 0 && {
+        metrics: { prometheus: { bindAddress: `127.0.0.1:${config.metricsPort}`, useSecondsForDurations: true } },
+      }),
+    },
+  });
+}
+
+/** The SDK's logger on pino; its chatter at INFO (every activity's start) is our DEBUG. */
+function sdkLogger(logger: Logger): SdkLogger {
+  const write = (level: 'trace' | 'debug' | 'warn' | 'error') => (message: string, meta?: object) => {
+    logger[level]({ ...meta }, message);
+  };
+  const log = {
+    trace: write('trace'),
+    debug: write('debug'),
+    info: write('debug'),
+    warn: write('warn'),
+    error: write('error'),
+  };
+  return {
+    ...log,
+    log: (level, message, meta) => log[level.toLowerCase() as keyof typeof log](message, meta),
+  };
+}

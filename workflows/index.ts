@@ -1,0 +1,6 @@
+export { buildIndex } from './build-index.ts';
+export { embedCatalogue } from './embed-catalogue.ts';
+export { retrain } from './retrain.ts';
+export { serveIndex } from './serve-index.ts';
+export { serveReplica } from './serve-replica.ts';
+export { train } from './train.ts';

@@ -1,0 +1,22 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { SEARCH_ATTRIBUTES } from '../contracts/search-attributes.ts';
+import { PROGRESS, REPLICA_CHANGED, SERVING_STATE, SWITCH_GENERATION } from '../contracts/workflows.ts';
+import type {
+  ReplicaState,
+  RetrainProgress,
+  ServingState,
+  ServingTarget,
+  SwitchGenerationOutput,
+} from '../contracts/workflows.ts';
+
+export const progressQuery = defineQuery<RetrainProgress>(PROGRESS);
+export const servingStateQuery = defineQuery<ServingState>(SERVING_STATE);
+export const switchGenerationUpdate = defineUpdate<SwitchGenerationOutput, [ServingTarget]>(SWITCH_GENERATION);
+export const replicaChangedSignal = defineSignal<[ReplicaState]>(REPLICA_CHANGED);
+
+export const kindKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.kind, 'KEYWORD');
+export const catalogueKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.catalogue, 'KEYWORD');
+export const modelKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.model, 'KEYWORD');
+export const generationKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.generation, 'KEYWORD');
+export const statusKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.status, 'KEYWORD');

@@ -1,0 +1,88 @@
+import {
+  CancellationScope,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { workflowIds } from '../contracts/workflows.ts';
+import type { ReplicaState, ServeReplicaInput } from '../contracts/workflows.ts';
+import { hosting, serving } from './activity-options.ts';
+import { rootMessage } from './failure.ts';
+import { replicaChangedSignal } from './messages.ts';
+import { chooseHost, retryDelayMs } from './policy/placement.ts';
+
+/** A stay longer than this was not a start-up failure, so the next placement need not wait. */
+const SETTLED_MS = 60_000;
+
+/**
+ * Keeps one replica of one shard on some live index worker, for as long as nobody cancels it: when its host is lost it places
+ * the replica again, or waits for a host. Bounded: continues as new when suggested, between two stays on a host; the host keeps
+ * the shard and its row over that gap. On cancel the host drains (row away, queries in flight answered, shard unloaded).
+ */
+export async function serveReplica(input: ServeReplicaInput): Promise<void> {
+  let losses = input.losses ?? 0;
+  let host: string | null = null;
+  let lostHost: string | null = null;
+  try {
+    for (;;) {
+      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof serveReplica>({ ...input, losses });
+      // After a rotation the shard still stands on its host: go on there.
+      host ??= await place(input, lostHost);
+      if (host === null) {
+        await report(input, '', 'placing', 'No index worker answers; waiting for one.');
+        await sleep(retryDelayMs((losses += 1)));
+        continue;
+      }
+      await report(input, host, 'hosted', `On index worker \`${host}\`.`);
+      const since = Date.now();
+      try {
+        await hosting(host).serveShard(input);
+        losses = 0;
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        if (Date.now() - since > SETTLED_MS) losses = 0;
+        const why = rootMessage(error);
+        log.warn('Replica lost its host', { host, why });
+        await report(input, host, 'lost', `Lost on \`${host}\`: ${why}`);
+        lostHost = host;
+        host = null;
+        await sleep(retryDelayMs(losses));
+        losses += 1;
+      }
+    }
+  } catch (error) {
+    if (isCancellation(error)) {
+      const { catalogue, generation, shard, replica } = input;
+      await CancellationScope.nonCancellable(() => serving.forgetReplica({ catalogue, generation, shard, replica }));
+    }
+    throw error;
+  }
+}
+
+async function place(input: ServeReplicaInput, avoid: string | null): Promise<string | null> {
+  const { catalogue, generation, shard, replica } = input;
+  const { hosts, endpoints } = await serving.listSearchHosts({ catalogue, generations: [generation] });
+  return chooseHost({ generation, shard, replica, hosts: hosts.map(({ host }) => host), endpoints, avoid });
+}
+
+/** Tells people and the supervisor; a supervisor that is gone does not stop serving. */
+async function report(
+  input: ServeReplicaInput,
+  host: string,
+  status: ReplicaState['status'],
+  detail: string,
+): Promise<void> {
+  const { catalogue, generation, shard, replica } = input;
+  setCurrentDetails(detail);
+  const supervisor = getExternalWorkflowHandle(workflowIds.serve(catalogue));
+  await supervisor
+    .signal(replicaChangedSignal, { generation, shard, replica, host, status })
+    .catch((error: unknown) => {
+      if (isCancellation(error)) throw error;
+      log.warn('The supervisor did not take a replica report', { why: rootMessage(error) });
+    });
+}
