@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ExecutionContext } from '@nestjs/common';
 import { ThrottlerException, ThrottlerGuard } from '@nestjs/throttler';
 import type { ThrottlerLimitDetail } from '@nestjs/throttler';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** Counts by API key, and by address where no key was shown. */
 @Injectable()
@@ -11,7 +11,9 @@ export class RateLimitGuard extends ThrottlerGuard {
     return Promise.resolve(request.apiKeyId === null ? `ip ${request.ip}` : `key ${request.apiKeyId}`);
   }
 
-  protected override throwThrottlingException(_: ExecutionContext, detail: ThrottlerLimitDetail): Promise<void> {
+  protected override throwThrottlingException(context: ExecutionContext, detail: ThrottlerLimitDetail): Promise<void> {
+    // Two limits are named, so the base class would only set `Retry-After-<name>`, which no client reads.
+    context.switchToHttp().getResponse<FastifyReply>().header('retry-after', detail.timeToBlockExpire);
     const seconds = Math.ceil(detail.ttl / 1000);
     throw new ThrottlerException(
       `Expected at most ${detail.limit} requests in ${seconds} s; wait ${detail.timeToBlockExpire} s and try again.`,
