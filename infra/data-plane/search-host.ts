@@ -1,0 +1,97 @@
+import { Worker } from 'node:worker_threads';
+import { LookalikeError } from '../../contracts/errors.ts';
+import type { Config } from '../config/env.ts';
+import type { Logger } from '../log/logger.ts';
+import { fetchShard } from '../shards/load-shard.ts';
+import type { ShardStores } from '../shards/load-shard.ts';
+import type { LoadCounter } from './search-routes.ts';
+import type { SearchCommand, SearchCommandMessage, SearchThreadInput, SearchThreadMessage } from './search-thread.ts';
+
+/** Answers shard queries over HTTP from a thread of its own. */
+export interface SearchHost {
+  readonly url: string;
+  /** Fetches, verifies and opens a shard; idempotent. @throws LookalikeError `notFound` | `corruptArtifact` | `unavailable` */
+  loadShard(artifactId: string): Promise<void>;
+  /** Refuses new queries for the shard, lets the running ones finish, then frees it; idempotent. */
+  unloadShard(artifactId: string): Promise<void>;
+  loaded(): string[];
+  /** For heartbeats. @throws LookalikeError `unavailable` when the thread has died */
+  load(): { queries: number; inFlight: number };
+  close(): Promise<void>;
+}
+
+export interface SearchHostOptions {
+  config: Pick<Config, 'dataPlane'>;
+  stores: ShardStores;
+  logger?: Logger;
+}
+
+export async function startSearchHost({ config, stores, logger }: SearchHostOptions): Promise<SearchHost> {
+  const counter: LoadCounter = new BigInt64Array(new SharedArrayBuffer(16));
+  const { host: address, token } = config.dataPlane;
+  const thread = new URL(`./search-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
+  const input: SearchThreadInput = { address, token, load: counter };
+  const worker = new Worker(thread, { workerData: input });
+
+  const waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  const loaded = new Set<string>();
+  let lastCommand = 0;
+  let dead: LookalikeError | undefined;
+
+  const url = await new Promise<string>((resolve, reject) => {
+    const die = (reason: string): void => {
+      dead ??= new LookalikeError('unavailable', `The search host's thread has ended: ${reason}.`);
+      reject(dead);
+      for (const { reject: fail } of waiting.values()) fail(dead);
+      waiting.clear();
+    };
+    worker.on('error', (error) => die(String(error)));
+    worker.on('exit', (code) => die(`exit code ${code}`));
+    worker.on('message', (message: SearchThreadMessage) => {
+      switch (message.type) {
+        case 'listening':
+          return resolve(message.url);
+        case 'error':
+          return logger?.error({ thread: 'search', error: message.message }, 'A search request failed.');
+        case 'answer': {
+          const caller = waiting.get(message.id);
+          waiting.delete(message.id);
+          if (message.failure === null) return caller?.resolve();
+          const { code, message: text } = message.failure;
+          return caller?.reject(code === null ? new Error(text) : new LookalikeError(code, text));
+        }
+      }
+    });
+  });
+
+  const send = (command: SearchCommand): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (dead !== undefined) return reject(dead);
+      const id = ++lastCommand;
+      waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, command } satisfies SearchCommandMessage);
+    });
+
+  return {
+    url,
+    async loadShard(artifactId) {
+      const files = await fetchShard(stores, artifactId);
+      await send({ type: 'load', files });
+      loaded.add(artifactId);
+    },
+    async unloadShard(artifactId) {
+      loaded.delete(artifactId);
+      await send({ type: 'unload', artifact: artifactId });
+    },
+    loaded: () => [...loaded],
+    load() {
+      if (dead !== undefined) throw dead;
+      return { queries: Number(Atomics.load(counter, 0)), inFlight: Number(Atomics.load(counter, 1)) };
+    },
+    async close() {
+      if (dead === undefined) await send({ type: 'close' }).catch(() => undefined);
+      dead ??= new LookalikeError('unavailable', 'The search host is closed.');
+      await worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,253 @@
+import { z } from 'zod';
+import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
+import type { RoutingStore } from '../../contracts/registry.ts';
+import type { RoutingTable, SearchAnswer, ShardSearchRequest } from '../../contracts/serving.ts';
+import { mergeTopK } from '../../lib/ann/merge.ts';
+import type { ScoredId } from '../../lib/ann/merge.ts';
+import { shardOf } from '../../lib/ann/shard-of.ts';
+import { createHostClient } from '../data-plane/host-client.ts';
+import { decodeVector, encodeVector } from '../data-plane/vector-base64.ts';
+import type { Logger } from '../log/logger.ts';
+import { askShard } from './ask-shard.ts';
+import { HedgePolicy } from './hedge-policy.ts';
+import { TableWatch } from './table-watch.ts';
+
+export interface RouterQuery {
+  catalogue: string;
+  /**
+   * The query, or a function that makes it for the generation that will answer; it is called again when another model comes to
+   * serve in between. Give `model` beside a fixed vector, so that it is never compared with another model's.
+   */
+  vector: Float32Array | ((table: RoutingTable) => Promise<Float32Array>);
+  model?: string;
+  k: number;
+  category?: string;
+  exact?: boolean;
+  efSearch?: number;
+  /** Leave out hits that score less. */
+  minScore?: number;
+  /** Answer from the shards that answer, and say so in `coverage`. */
+  allowPartial?: boolean;
+  signal?: AbortSignal;
+  /** Default 2000. */
+  deadlineMs?: number;
+}
+
+export interface RouterAnswer {
+  table: RoutingTable;
+  /** Score descending, then id ascending; all of one generation. */
+  hits: ScoredId[];
+  coverage: SearchAnswer['coverage'];
+  timingsMs: { route: number; search: number; merge: number };
+}
+
+/** Scatters queries to the shards of the serving generation and merges what they find. */
+export interface Router {
+  /**
+   * @throws LookalikeError `notFound` when nothing serves; `unavailable` when a shard does not answer; `timeout`; `conflict` when
+   * `model` no longer serves; `dimensionMismatch` | `nonFinite` | `invalidInput` | `cancelled`
+   */
+  search(query: RouterQuery): Promise<RouterAnswer>;
+  /**
+   * The stored vector of an item, of the given table's generation or the serving one.
+   * @throws LookalikeError `notFound` when that generation does not hold the item
+   */
+  vectorOf(
+    catalogue: string,
+    itemId: string,
+    options?: { table?: RoutingTable; signal?: AbortSignal; deadlineMs?: number },
+  ): Promise<{ table: RoutingTable; vector: Float32Array }>;
+  /** @throws LookalikeError `notFound` when nothing serves */
+  currentTable(catalogue: string): Promise<RoutingTable>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_DEADLINE_MS = 2000;
+/** Tables tried per query: one, a fresh one after a switch, and one more for a switch right after that. */
+const MAX_ATTEMPTS = 3;
+
+const SearchResponse = z.object({
+  artifact: z.string(),
+  hits: z.array(z.object({ id: z.string(), score: z.number() })),
+});
+const VectorsResponse = z.object({ vectors: z.record(z.string(), z.string()) });
+
+export interface RouterOptions {
+  routing: Pick<RoutingStore, 'routingTable'>;
+  token: string;
+  logger?: Logger;
+}
+
+export function createRouter({ routing, token, logger }: RouterOptions): Router {
+  const client = createHostClient(token);
+  const hedging = new HedgePolicy();
+  const watches = new Map<string, TableWatch>();
+
+  function forget(watch: TableWatch): void {
+    for (const [catalogue, each] of watches) if (each === watch) watches.delete(catalogue);
+  }
+
+  function watch(catalogue: string): TableWatch {
+    let known = watches.get(catalogue);
+    if (known === undefined) {
+      const created: TableWatch = new TableWatch(catalogue, routing, () => forget(created), logger);
+      watches.set(catalogue, created);
+      known = created;
+    }
+    return known;
+  }
+
+  async function ask(
+    table: RoutingTable,
+    shard: number,
+    verb: 'search' | 'vectors',
+    body: string,
+    limits: Limits,
+  ): Promise<unknown> {
+    const replicas = table.endpoints.filter((each) => each.shard === shard);
+    const shardName = `shard ${shard} of "${table.catalogue}"`;
+    try {
+      return await askShard({ client, hedging, replicas, shardName, verb, body, ...limits });
+    } catch (error) {
+      if (!isLookalikeError(error) || error.code !== 'notFound') throw error;
+      // Hosts' talk of artefacts means nothing to a caller: to them the shard just does not answer now.
+      const message = `Expected ${shardName} to answer for generation ${table.generation}: ${error.message}`;
+      throw new LookalikeError('unavailable', message, {}, { cause: error });
+    }
+  }
+
+  /** Runs `attempt` on the serving table, and again on a fresh one when the first proves old or unanswered. */
+  async function onTable<T>(
+    catalogue: string,
+    limits: Limits,
+    attempt: (table: RoutingTable) => Promise<T>,
+  ): Promise<T> {
+    let table = await watch(catalogue).table();
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return await attempt(table);
+      } catch (error) {
+        const mayHelp = isLookalikeError(error) && error.retryable;
+        if (!mayHelp || attempts >= MAX_ATTEMPTS || performance.now() >= limits.deadline) throw error;
+        await watch(catalogue).refresh();
+        const fresh = await watch(catalogue).table();
+        if (isSame(fresh, table)) throw error;
+        table = fresh;
+      }
+    }
+  }
+
+  return {
+    async search(query) {
+      const { catalogue, vector, model, category, exact, efSearch, minScore = -Infinity, allowPartial = false } = query;
+      checkK(query.k);
+      const start = performance.now();
+      const limits = limitsOf(query, start);
+      let partial: RouterAnswer | undefined;
+      const attempt = async (table: RoutingTable): Promise<RouterAnswer> => {
+        if (model !== undefined && model !== table.model) {
+          const message = `Expected model ${model} to serve "${catalogue}", but ${table.model} does now. Embed the query again.`;
+          throw new LookalikeError('conflict', message, { model: table.model });
+        }
+        const values = typeof vector === 'function' ? await vector(table) : vector;
+        checkQuery(values, table.dim);
+        const request: ShardSearchRequest = { vector: encodeVector(values), k: query.k, category, exact, efSearch };
+        const body = JSON.stringify(request);
+        const scattered = performance.now();
+        const asked = Array.from({ length: table.numShards }, (_, shard) => ask(table, shard, 'search', body, limits));
+        const { lists, failure } = allowPartial
+          ? await settle(asked)
+          : { lists: await Promise.all(asked), failure: undefined };
+        const gathered = performance.now();
+        const found = lists.map((list) => SearchResponse.parse(list).hits);
+        const hits = mergeTopK(found, query.k).filter((hit) => hit.score >= minScore);
+        const merge = performance.now() - gathered;
+        const coverage = { shardsAsked: table.numShards, shardsAnswered: lists.length };
+        const timingsMs = { route: scattered - start, search: gathered - scattered, merge };
+        const answer = { table, hits, coverage, timingsMs };
+        if (failure === undefined) return answer;
+        if (lists.length > 0) partial = answer;
+        throw failure;
+      };
+      try {
+        return await onTable(catalogue, limits, attempt);
+      } catch (error) {
+        // Half an answer only after a fresh table could not make it whole.
+        if (partial !== undefined && isLookalikeError(error) && error.retryable) return partial;
+        throw error;
+      }
+    },
+
+    async vectorOf(catalogue, itemId, options = {}) {
+      const limits = limitsOf(options, performance.now());
+      const read = async (table: RoutingTable): Promise<{ table: RoutingTable; vector: Float32Array }> => {
+        const shard = shardOf(itemId, table.numShards);
+        const answer = await ask(table, shard, 'vectors', JSON.stringify({ ids: [itemId] }), limits);
+        const vector = VectorsResponse.parse(answer).vectors[itemId];
+        if (vector === undefined) throw new NotIndexed(itemId, table);
+        return { table, vector: decodeVector(vector) };
+      };
+      return options.table === undefined ? onTable(catalogue, limits, read) : read(options.table);
+    },
+
+    currentTable: (catalogue) => watch(catalogue).table(),
+
+    async close() {
+      for (const each of [...watches.values()]) each.close();
+      await client.close();
+    },
+  };
+}
+
+interface Limits {
+  deadline: number;
+  signal?: AbortSignal;
+}
+
+/** The host answered, and the item is not there: no other table will help. */
+class NotIndexed extends LookalikeError {
+  constructor(itemId: string, { catalogue, generation }: RoutingTable) {
+    const message = `Expected item "${itemId}" in generation ${generation} of "${catalogue}", but it is not indexed there.`;
+    super('notFound', message, { itemId });
+  }
+}
+
+function limitsOf(query: { deadlineMs?: number; signal?: AbortSignal }, start: number): Limits {
+  return { deadline: start + (query.deadlineMs ?? DEFAULT_DEADLINE_MS), signal: query.signal };
+}
+
+/** What each shard said, with the failure of those that said nothing. @throws the caller's own mistake */
+async function settle(asked: Promise<unknown>[]): Promise<{ lists: unknown[]; failure: LookalikeError | undefined }> {
+  const lists: unknown[] = [];
+  let failure: LookalikeError | undefined;
+  for (const each of await Promise.allSettled(asked)) {
+    if (each.status === 'fulfilled') lists.push(each.value);
+    else if (isLookalikeError(each.reason) && each.reason.retryable) failure = each.reason;
+    else throw each.reason;
+  }
+  return { lists, failure };
+}
+
+function isSame(a: RoutingTable, b: RoutingTable): boolean {
+  return a.generation === b.generation && JSON.stringify(a.endpoints) === JSON.stringify(b.endpoints);
+}
+
+function checkK(k: number): void {
+  if (!Number.isInteger(k) || k < 1 || k > 10_000) {
+    throw new LookalikeError('invalidInput', `Expected \`k\` to be an integer from 1 to 10000, got ${k}.`);
+  }
+}
+
+function checkQuery(vector: Float32Array, dim: number): void {
+  if (vector.length !== dim) {
+    const message = `Expected the query vector to have ${dim} dimensions, got ${vector.length}.`;
+    throw new LookalikeError('dimensionMismatch', message, { expected: dim, got: vector.length });
+  }
+  const bad = vector.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new LookalikeError(
+      'nonFinite',
+      `Expected the query vector to be finite, got ${vector[bad]} at position ${bad}.`,
+    );
+  }
+}
