@@ -20,13 +20,11 @@ const SETTLE_MS = 30_000;
 export async function prepareNamespace(client: Client, logger: Logger): Promise<void> {
   const { namespace } = client.options;
   await registerNamespace(client, namespace, logger);
-  const missing = await missingAttributes(client, namespace);
+  const missing = await settled(() => missingAttributes(client, namespace));
   if (missing.length === 0) return;
   try {
-    await client.connection.operatorService.addSearchAttributes({
-      namespace,
-      searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
-    });
+    const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
+    await settled(() => client.connection.operatorService.addSearchAttributes({ namespace, searchAttributes }));
   } catch (error) {
     if (!hasCode(error, ALREADY_EXISTS)) throw notAllowed(namespace, missing, error);
   }
@@ -46,8 +44,19 @@ async function registerNamespace(client: Client, namespace: string, logger: Logg
   } catch (error) {
     if (!hasCode(error, ALREADY_EXISTS)) throw notAllowed(namespace, [], error);
   }
+}
+
+/** A namespace registered a moment ago is not found by every part of the server yet. */
+async function settled<T>(call: () => Promise<T>): Promise<T> {
   const until = Date.now() + SETTLE_MS;
-  while (!(await namespaceExists(client, namespace)) && Date.now() < until) await delay(100);
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!hasCode(error, NOT_FOUND) || Date.now() > until) throw error;
+      await delay(200);
+    }
+  }
 }
 
 async function namespaceExists(client: Client, namespace: string): Promise<boolean> {

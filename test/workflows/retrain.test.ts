@@ -1,0 +1,196 @@
+import { CancelledFailure, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { TASK_QUEUES } from '../../contracts/queues.ts';
+import type { RetrainInput } from '../../contracts/workflows.ts';
+import {
+  cancelRetrain,
+  describeRetrain,
+  retrainProgress,
+  retrainResult,
+  startRetrain,
+} from '../../infra/temporal/retrain-client.ts';
+import { listWorkflows } from '../../infra/temporal/workflow-list.ts';
+import { FakeWorld, fakeActivities, retrainConfig } from '../support/fake-activities.ts';
+import type { ActivityName } from '../support/fake-activities.ts';
+import { bundled, openTemporalEnv } from '../support/temporal-env.ts';
+import type { RunningWorker, TemporalEnv } from '../support/temporal-env.ts';
+import { startFakeWorkers } from '../support/workers.ts';
+
+let env: TemporalEnv;
+let world: FakeWorld;
+let workers: RunningWorker;
+let catalogue: string;
+let counter = 0;
+
+beforeAll(async () => {
+  env = await openTemporalEnv('retrain');
+});
+beforeEach(async () => {
+  world = new FakeWorld();
+  catalogue = `shop-${(counter += 1)}`;
+  workers = await startFakeWorkers(env, world);
+});
+afterEach(async () => {
+  world.stuck.clear();
+  await workers.stop();
+});
+afterAll(() => env?.close());
+
+async function retrain(change: Partial<RetrainInput> = {}) {
+  const started = await startRetrain(env.client, { catalogue, config: retrainConfig, force: false, ...change });
+  return { ...started, result: () => retrainResult(env.client, started.workflowId, started.runId) };
+}
+
+describe('retrain', () => {
+  it('makes a generation from snapshot to serving, each step once', async () => {
+    const run = await retrain();
+    const output = await run.result();
+    expect(output).toMatchObject({ outcome: 'serving', generation: 1, reasons: [], reused: [], indexRecall: 0.99 });
+    expect(output.quality).toMatchObject({ candidate: { recall: { 1: 0.8 } }, serving: null });
+    expect(world.generations).toMatchObject([{ status: 'serving', model: output.model, index: output.index }]);
+    for (const name of ['takeSnapshot', 'trainHead', 'publishIndex', 'serveGeneration'] as const) {
+      expect([name, world.count(name)]).toEqual([name, 1]);
+    }
+    const { steps } = await retrainProgress(env.client, run.workflowId);
+    expect(steps.map(({ status }) => status)).toEqual(Array(8).fill('done'));
+  });
+
+  it('finds everything made when nothing changed, and reuses the serving generation', async () => {
+    const first = await (await retrain()).result();
+    const second = await (await retrain()).result();
+    expect(second).toMatchObject({ outcome: 'serving', generation: first.generation, index: first.index });
+    expect(second.reused).toEqual(['snapshot', 'backbone', 'features', 'train', 'evaluate', 'embed', 'index', 'serve']);
+    expect(world.generations).toHaveLength(1);
+  });
+
+  it('makes a new generation when the same inputs give another index', async () => {
+    await (await retrain()).result();
+    world.made.clear();
+    world.generations[0]!.index = 'index-of-other-code';
+    expect(await (await retrain()).result()).toMatchObject({ generation: 2 });
+    expect(world.generations.map(({ status }) => status)).toEqual(['retired', 'serving']);
+  });
+
+  it('refuses a candidate below the serving model and leaves that one serving', async () => {
+    await (await retrain()).result();
+    world.snapshot = 'snapshot-2';
+    world.recall['model-trained-snapshot-2-1'] = 0.7;
+    const output = await (await retrain()).result();
+    expect(output).toMatchObject({ outcome: 'rejected', index: null, generation: 2 });
+    expect(output.reasons[0]).toMatch(/at least 0\.7800 .*serving model 0\.8000.*got 0\.7000/);
+    expect(world.generations.map(({ status }) => status)).toEqual(['serving', 'rejected']);
+    expect(world.count('serveGeneration')).toBe(1);
+    expect(world.count('publishIndex')).toBe(1);
+  });
+
+  it('serves a refused candidate when forced, and records that it was', async () => {
+    world.recall = { trained: 0.1, pretrained: 0.5 };
+    const output = await (await retrain({ force: true })).result();
+    expect(output).toMatchObject({ outcome: 'serving' });
+    expect(output.reasons.join(' ')).toMatch(/untrained model 0\.5000.*forced/);
+    expect(world.generations[0]).toMatchObject({ status: 'serving', reasons: output.reasons });
+  });
+
+  it('marks its generation failed, in words, when a step fails for good', async () => {
+    world.failing.set('publishIndex', ApplicationFailure.nonRetryable('Expected recall 0.9, got 0.5.', 'gateRejected'));
+    const error = await (await retrain()).result().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(WorkflowFailedError);
+    expect((error as WorkflowFailedError).cause).toMatchObject({
+      type: 'gateRejected',
+      message: 'Expected recall 0.9, got 0.5.',
+    });
+    expect(world.generations).toMatchObject([{ status: 'failed', reasons: ['Expected recall 0.9, got 0.5.'] }]);
+    expect(world.count('serveGeneration')).toBe(0);
+  });
+
+  it.each<ActivityName>([
+    'takeSnapshot',
+    'ensureBackbone',
+    'planEmbedding',
+    'embedChunk',
+    'assembleEmbeddings',
+    'trainHead',
+    'evaluateModel',
+    'applyHead',
+    'buildShard',
+    'publishIndex',
+  ])('stops on a cancel during %s and changes nothing that serves', async (step) => {
+    world.stuck.add(step);
+    const run = await retrain();
+    await vi.waitFor(() => expect(world.names()).toContain(step), { timeout: 20_000, interval: 20 });
+    await cancelRetrain(env.client, run.workflowId);
+    const error = await run.result().catch((reason: unknown) => reason);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect(world.serving).toBeUndefined();
+    const expected = step === 'takeSnapshot' ? [] : [{ status: 'failed', reasons: ['Cancelled on request.'] }];
+    expect(world.generations).toMatchObject(expected);
+    expect(world.generations).toHaveLength(expected.length);
+  });
+
+  it('completes when the cancel comes during the switch', async () => {
+    world.stuck.add('serveGeneration');
+    const run = await retrain();
+    await vi.waitFor(() => expect(world.names()).toContain('serveGeneration'), { timeout: 20_000, interval: 20 });
+    await cancelRetrain(env.client, run.workflowId);
+    world.stuck.delete('serveGeneration');
+    expect(await run.result()).toMatchObject({ outcome: 'serving' });
+    expect(world.generations).toMatchObject([{ status: 'serving' }]);
+  });
+
+  it('goes on with new workers where the old ones stopped', async () => {
+    world.stuck.add('trainHead');
+    const run = await retrain();
+    await vi.waitFor(() => expect(world.names()).toContain('trainHead'), { timeout: 20_000, interval: 20 });
+    await workers.stop();
+    world.stuck.delete('trainHead');
+    const before = world.count('planEmbedding');
+    workers = await startFakeWorkers(env, world);
+    expect(await run.result()).toMatchObject({ outcome: 'serving' });
+    expect(world.count('takeSnapshot')).toBe(1);
+    expect(world.count('trainHead')).toBe(2);
+    expect(world.count('planEmbedding')).toBe(before);
+  });
+
+  it('joins the run that already goes on', async () => {
+    world.stuck.add('takeSnapshot');
+    const run = await retrain();
+    const again = await retrain();
+    expect(again).toMatchObject({ runId: run.runId, started: false });
+    expect(run.started).toBe(true);
+    world.stuck.clear();
+    await run.result();
+  });
+
+  it('is found by catalogue with its state, and says when it is unknown', async () => {
+    await (await retrain()).result();
+    const runs = await vi.waitFor(
+      async () => {
+        const found = await listWorkflows(env.client, { catalogue, kind: 'retrain', limit: 5 });
+        expect(found).toMatchObject([{ status: 'COMPLETED', outcome: 'serving', generation: '1' }]);
+        return found;
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    expect(runs[0]).toMatchObject({ kind: 'retrain', catalogue });
+    await expect(describeRetrain(env.client, 'retrain/nothing')).rejects.toMatchObject({ code: 'notFound' });
+  });
+
+  it('refuses a payload above the limit where it is made', async () => {
+    const config = { ...retrainConfig, recipe: 'x'.repeat(70_000) };
+    await expect(retrain({ config })).rejects.toThrow(/at most 65536 bytes, got/);
+  });
+
+  it('fails a step whose result is above the limit instead of hanging', async () => {
+    await workers.stop();
+    const activities = { ...fakeActivities(world), takeSnapshot: async () => ({ artifact: 'x'.repeat(70_000) }) };
+    const worker = await env.startWorker({
+      taskQueue: TASK_QUEUES.orchestrator,
+      activities,
+      ...bundled(),
+    });
+    const error = await (await retrain()).result().catch((reason: unknown) => reason);
+    await worker.stop();
+    expect((error as WorkflowFailedError).cause).toMatchObject({ type: 'invalidInput' });
+  });
+});
