@@ -7,26 +7,35 @@ import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import type { ApiSettings } from './settings.ts';
 
+export interface SearcherQuery {
+  catalogue: string;
+  /** Makes the query's vector for the generation that will answer; called again when another comes to serve meanwhile. */
+  vector: (table: RoutingTable) => Promise<Float32Array>;
+  k: number;
+  category?: string;
+  exact?: boolean;
+  minScore?: number;
+  /** Answer from the shards that answer, and say so in `coverage`. */
+  allowPartial?: boolean;
+  signal: AbortSignal;
+  deadlineMs: number;
+}
+
+export interface SearcherAnswer {
+  /** All hits are of this generation. */
+  table: RoutingTable;
+  hits: { id: string; score: number }[];
+  coverage: { shardsAsked: number; shardsAnswered: number };
+  /** `route` includes the time that `vector` took. */
+  timingsMs: { route: number; search: number; merge: number };
+}
+
 /** Asks all shards of the serving generation and merges what they answer. */
 export interface Searcher {
-  /** @throws LookalikeError `unavailable` | `dimensionMismatch` | `nonFinite` | `timeout` | `cancelled` */
-  search(request: {
-    catalogue: string;
-    vector: Float32Array;
-    k: number;
-    category?: string;
-    exact?: boolean;
-    minScore?: number;
-    signal: AbortSignal;
-    deadlineMs: number;
-  }): Promise<{
-    table: RoutingTable;
-    hits: { id: string; score: number }[];
-    coverage: { shardsAsked: number; shardsAnswered: number };
-    timingsMs: { route: number; search: number; merge: number };
-  }>;
-  /** The stored vector of an item of the serving generation; undefined when it holds no such item. */
-  vectorOf(catalogue: string, itemId: string): Promise<Float32Array | undefined>;
+  /** @throws LookalikeError `notFound` when nothing serves | `unavailable` | `dimensionMismatch` | `nonFinite` | `timeout` | `cancelled` */
+  search(query: SearcherQuery): Promise<SearcherAnswer>;
+  /** The vector that the table's generation stores for an item; undefined when it holds no such item. */
+  vectorOf(table: RoutingTable, itemId: string, signal: AbortSignal): Promise<Float32Array | undefined>;
   /** Undefined while no generation serves. */
   currentTable(catalogue: string): Promise<RoutingTable | undefined>;
 }

@@ -74,13 +74,14 @@ export class HealthService {
   }
 
   private async probe({ catalogue, dim }: RoutingTable): Promise<Serving> {
-    const vector = new Float32Array(dim).fill(1 / Math.sqrt(dim));
+    const vector = (): Promise<Float32Array> => Promise.resolve(new Float32Array(dim).fill(1 / Math.sqrt(dim)));
     const signal = AbortSignal.timeout(PROBE_DEADLINE_MS);
     try {
       const { coverage } = await this.searcher.search({
         catalogue,
         vector,
         k: 1,
+        allowPartial: true,
         signal,
         deadlineMs: PROBE_DEADLINE_MS,
       });

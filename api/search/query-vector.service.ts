@@ -60,7 +60,7 @@ export class QueryVectorService {
 
   /** The stored vector; an item newer than the serving generation is embedded on the spot. */
   private async ofItem(table: RoutingTable, id: string, signal: AbortSignal): Promise<QueryVector> {
-    const stored = await this.searcher.vectorOf(table.catalogue, id);
+    const stored = await this.searcher.vectorOf(table, id, signal);
     if (stored !== undefined) return { vector: stored, timingsMs: {} };
     const [item] = await this.registry.catalogue.getItems(table.catalogue, [id]);
     if (item === undefined) throw itemNotFound(table.catalogue, id);

@@ -20,6 +20,7 @@ export interface SearchInput {
   category?: string;
   minScore?: number;
   exact: boolean;
+  allowPartial: boolean;
 }
 
 /** Injects the search that a JSON body or a form describes. */
@@ -62,7 +63,7 @@ function readForm(body: unknown): { image: Buffer | undefined; fields: Record<st
       { field: 'image', expected: 'one uploaded file', got: Array.isArray(image) ? `${image.length} values` : 'text' },
     ]);
   }
-  for (const name of ['k', 'minScore', 'exact', 'vector']) {
+  for (const name of ['k', 'minScore', 'exact', 'allowPartial', 'vector']) {
     if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);
   }
   return { image, fields };

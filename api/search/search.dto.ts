@@ -20,6 +20,7 @@ export const SearchFields = z.strictObject({
   category: z.string().min(1).max(256).optional().describe('Only items of this category.'),
   minScore: z.number().optional().describe('Only results that score at least this.'),
   exact: z.boolean().default(false).describe('Compare with every vector, whatever the index kind.'),
+  allowPartial: z.boolean().default(false).describe('Answer although some shards do not; `coverage` tells.'),
 });
 
 export class SearchRequestDto extends createZodDto(SearchFields) {}

@@ -8,18 +8,16 @@ import { imagePath } from '../catalogue/image-path.ts';
 import { Metrics } from '../health/metrics.service.ts';
 import { withDeadline } from '../http/request-signal.ts';
 import { REGISTRY, SEARCHER, SETTINGS } from '../ports.ts';
-import type { Searcher } from '../ports.ts';
+import type { Searcher, SearcherAnswer } from '../ports.ts';
 import type { ApiSettings } from '../settings.ts';
+import { QueryVectorOnce } from './query-vector-once.ts';
 import { QueryVectorService } from './query-vector.service.ts';
-import type { QueryVector } from './query-vector.service.ts';
 import type { SearchInput } from './search-input.ts';
 
 /** Asked for beyond `k` at first, so that a few items deleted since the index was built need no second round. */
 const SPARE = 8;
-/** No round asks the shards for more than this. */
-const MAX_ASKED = 16_384;
-
-type Round = Awaited<ReturnType<Searcher['search']>>;
+/** No round asks the shards for more than this, the most that they take. */
+const MAX_ASKED = 10_000;
 
 /** Answers "what looks like this?" for one catalogue. */
 @Injectable()
@@ -48,61 +46,43 @@ export class SearchService {
   async search(catalogue: string, input: SearchInput, hangUp: AbortSignal): Promise<SearchAnswer> {
     const started = performance.now();
     using deadline = withDeadline(hangUp, this.deadlineMs);
-    const { query, round, hits } = await this.answer(catalogue, input, deadline.signal);
+    await this.requireServing(catalogue);
+    const queryVector = new QueryVectorOnce((table) => this.vectors.of(table, input.query, deadline.signal));
+    const { round, hits } = await this.collect(catalogue, input, queryVector, deadline.signal);
+    const { table, coverage, timingsMs } = round;
     const answer: SearchAnswer = {
       hits,
-      model: round.table.model,
-      generation: round.table.generation,
-      index: await this.indexOf(round.table),
-      coverage: round.coverage,
-      timingsMs: { ...query.timingsMs, ...round.timingsMs, total: performance.now() - started },
+      model: table.model,
+      generation: table.generation,
+      index: await this.indexOf(table),
+      coverage,
+      timingsMs: { ...queryVector.timingsMs, ...timingsMs, total: performance.now() - started },
     };
     this.metrics.observeSearch(answer);
     return answer;
-  }
-
-  /** A vector means nothing to another model: when the serving model changed while the query was embedded, starts over. */
-  private async answer(
-    catalogue: string,
-    input: SearchInput,
-    signal: AbortSignal,
-  ): Promise<{ query: QueryVector; round: Round; hits: SearchHit[] }> {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const table = await this.servingTable(catalogue);
-      const query = await this.vectors.of(table, input.query, signal);
-      const { round, hits } = await this.collect(catalogue, input, query.vector, signal);
-      if (round.table.model === table.model) return { query, round, hits };
-    }
-    throw new LookalikeError('unavailable', `The serving model of "${catalogue}" keeps changing; try again.`);
   }
 
   /** Searches ever deeper until `k` hits are left after dropping what the catalogue no longer holds, or none remain. */
   private async collect(
     catalogue: string,
     input: SearchInput,
-    vector: Float32Array,
+    queryVector: QueryVectorOnce,
     signal: AbortSignal,
-  ): Promise<{ round: Round; hits: SearchHit[] }> {
-    const { category, minScore, exact } = input;
-    for (let asked = input.k + SPARE; ; asked = Math.min(asked * 4, MAX_ASKED)) {
-      const round = await this.searcher.search({
-        catalogue,
-        vector,
-        k: asked,
-        category,
-        minScore,
-        exact,
-        signal,
-        deadlineMs: this.deadlineMs,
-      });
+  ): Promise<{ round: SearcherAnswer; hits: SearchHit[] }> {
+    const { query: _, k, ...filters } = input;
+    const options = { ...filters, signal, deadlineMs: this.deadlineMs };
+    for (let asked = k + SPARE; ; asked = Math.min(asked * 4, MAX_ASKED)) {
+      const before = queryVector.spentMs;
+      const vector = (table: RoutingTable): Promise<Float32Array> => queryVector.for(table);
+      const round = await this.searcher.search({ ...options, catalogue, k: asked, vector });
+      round.timingsMs.route -= queryVector.spentMs - before;
       const hits = await this.join(catalogue, round.hits, input);
-      if (hits.length >= input.k || round.hits.length < asked || asked >= MAX_ASKED) {
-        return { round, hits: hits.slice(0, input.k) };
-      }
+      const isAll = round.hits.length < asked || asked >= MAX_ASKED;
+      if (hits.length >= k || isAll) return { round, hits: hits.slice(0, k) };
     }
   }
 
-  private async join(catalogue: string, found: Round['hits'], input: SearchInput): Promise<SearchHit[]> {
+  private async join(catalogue: string, found: SearcherAnswer['hits'], input: SearchInput): Promise<SearchHit[]> {
     const ids = found.map((hit) => hit.id);
     const items = new Map((await this.registry.catalogue.getItems(catalogue, ids)).map((item) => [item.id, item]));
     return found.flatMap(({ id, score }) => {
@@ -113,9 +93,8 @@ export class SearchService {
     });
   }
 
-  private async servingTable(catalogue: string): Promise<RoutingTable> {
-    const table = await this.searcher.currentTable(catalogue);
-    if (table !== undefined) return table;
+  private async requireServing(catalogue: string): Promise<void> {
+    if ((await this.searcher.currentTable(catalogue)) !== undefined) return;
     await requireCatalogue(this.registry.catalogue, catalogue);
     throw new LookalikeError(
       'unavailable',

@@ -122,7 +122,7 @@ export class World {
   searcher(): Searcher {
     return strict<Searcher>('searcher', {
       currentTable: async (catalogue) => (catalogue === 'shop' ? this.table : undefined),
-      vectorOf: async (catalogue, id) => {
+      vectorOf: async ({ catalogue }, id) => {
         const vector = catalogue === 'shop' ? this.indexed.get(id)?.vector : undefined;
         return vector && Float32Array.from(vector);
       },
@@ -130,17 +130,19 @@ export class World {
         this.searches.push(request);
         request.signal.throwIfAborted();
         if (this.table === undefined) throw new Error('searched without a serving generation');
+        const { table } = this;
+        const vector = await request.vector(table);
         const hits = [...this.indexed]
           .filter(([, row]) => request.category === undefined || row.category === request.category)
           .map(([id, row]) => ({
             id,
-            score: row.vector.reduce((sum, x, i) => sum + x * (request.vector[i] ?? NaN), 0),
+            score: row.vector.reduce((sum, x, i) => sum + x * (vector[i] ?? NaN), 0),
           }))
           .filter((hit) => request.minScore === undefined || hit.score >= request.minScore)
           .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
           .slice(0, request.k);
         const coverage = { shardsAsked: 2, shardsAnswered: 2 };
-        return { table: this.table, hits, coverage, timingsMs: { route: 0.1, search: 0.5, merge: 0.05 } };
+        return { table, hits, coverage, timingsMs: { route: 0.1, search: 0.5, merge: 0.05 } };
       },
     });
   }

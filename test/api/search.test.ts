@@ -92,21 +92,19 @@ describe('search', () => {
     expect(ids(await search({ vector: [1, 0, 0, 0], category: 'fruit', k: 1 }))).toEqual(['apple/green']);
   });
 
-  it('embeds again when the serving model changed while the query was embedded', async () => {
-    const newer = `${MODEL.slice(0, -1)}2`;
-    const embedder = world.embedder();
-    await app.close();
-    const switching = {
-      embed: async (...args: Parameters<typeof embedder.embed>) => {
-        const answer = await embedder.embed(...args);
-        world.table = table(2, newer);
-        return answer;
-      },
+  it('makes a vector for each generation that it is asked for, and none for another', async () => {
+    const newer = table(2, `${MODEL.slice(0, -1)}2`);
+    const searcher = world.searcher();
+    const search2: typeof searcher.search = async (query) => {
+      const [old] = [await query.vector(table(1, MODEL)), await query.vector(newer), await query.vector(newer)];
+      expect(old).toEqual(Float32Array.from(world.embedding));
+      return { ...(await searcher.search({ ...query, vector: () => query.vector(newer) })), table: newer };
     };
+    await app.close();
     world.generations.push({ ...world.generations[0]!, number: 2 });
-    app = await createApp(world.ports({ embedder: switching }), { auth: 'off' });
+    app = await createApp(world.ports({ searcher: { ...searcher, search: search2 } }), { auth: 'off' });
     const answer = await search({ imageBase64: PNG.toString('base64'), k: 1 });
-    expect(answer).toMatchObject({ model: newer, generation: 2 });
-    expect(world.embedded.map(({ model }) => model)).toEqual([MODEL, newer]);
+    expect(answer).toMatchObject({ model: newer.model, generation: 2 });
+    expect(world.embedded.map(({ model }) => model)).toEqual([MODEL, newer.model]);
   });
 });
