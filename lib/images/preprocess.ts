@@ -3,6 +3,7 @@ import type { Preprocessing } from '../../contracts/model.ts';
 import { planAugmentation } from './augment.ts';
 import type { OpenedImage, Pixels } from './decode.ts';
 import { decodePixels, openImage } from './decode.ts';
+import { enlargeAndCrop } from './enlarge.ts';
 
 /** `seed` null is the plain view; a number is the augmentation it draws. */
 export interface View {
@@ -36,11 +37,14 @@ export async function preprocessViews(
   );
 }
 
-function plainView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
+async function plainView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
+  if (Math.min(image.width, image.height) < p.resizeShorterSide) {
+    return enlargeAndCrop(await decodePixels(image, p.background, (pipeline) => pipeline), p.resizeShorterSide, p.size);
+  }
   const margin = Math.floor((p.resizeShorterSide - p.size) / 2);
   return decodePixels(image, p.background, (pipeline) =>
     pipeline
-      .resize(p.resizeShorterSide, p.resizeShorterSide, { fit: 'cover', position: 'centre', kernel: 'linear' })
+      .resize(p.resizeShorterSide, p.resizeShorterSide, { fit: 'cover', position: 'centre', kernel: 'cubic' })
       .extract({ left: margin, top: margin, width: p.size, height: p.size }),
   );
 }
@@ -49,7 +53,7 @@ function plainView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
 function augmentationBase(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
   const side = Math.round(p.resizeShorterSide * 1.5);
   return decodePixels(image, p.background, (pipeline) =>
-    pipeline.resize(side, side, { fit: 'outside', withoutEnlargement: true, kernel: 'linear' }),
+    pipeline.resize(side, side, { fit: 'outside', withoutEnlargement: true, kernel: 'cubic' }),
   );
 }
 
@@ -57,7 +61,7 @@ async function augmentedView(base: Pixels, p: Preprocessing, seed: number): Prom
   const plan = planAugmentation(seed, base);
   let pipeline = sharp(base.data, { raw: { width: base.width, height: base.height, channels: 3 } })
     .extract(plan.crop)
-    .resize(p.size, p.size, { fit: 'fill', kernel: 'linear' });
+    .resize(p.size, p.size, { fit: 'fill', kernel: 'cubic' });
   if (plan.flip) pipeline = pipeline.flop();
   if (plan.blurSigma > 0) pipeline = pipeline.blur(plan.blurSigma);
   pipeline = pipeline
