@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/env.ts';
 import { logFile } from './cache.ts';
+import { CUDA_WHEELS } from './cuda-wheels.ts';
 import type { ProvisionOptions, ProvisionReport } from './progress.ts';
 import { downloadWheel } from './python-wheel.ts';
 import type { PinnedWheel } from './python-wheel.ts';
@@ -21,7 +22,7 @@ export const TENSORFLOW_WHEELS: Record<'cpu' | 'gpu', PinnedWheel> = {
   gpu: {
     requirement: 'tensorflow==2.15.1',
     sha256: 'bb0edd69103c154245c5f209f0507355cc68ba7e4de350084bc31edc562478e4',
-    sizeBytes: 475_215_551,
+    sizeBytes: 475_258_663,
     target: TARGET,
   },
 };
@@ -45,20 +46,28 @@ export async function compileBinding(
   const log = { logFile: logFile(config, what), signal: options.signal, env: options.env };
   // Before 200 MB are fetched for nothing.
   await runCommand('c++', ['--version'], log);
-  const wheel = await downloadWheel(config, what, TENSORFLOW_WHEELS[variant], scratch, report, options);
-  const include = join(tfjsNode, 'deps', 'include');
-  const lib = join(tfjsNode, 'deps', 'lib');
-  const detail = 'libtensorflow and its headers';
-  await unzip(
-    wheel,
-    (name) => {
-      const header = HEADERS.exec(name)?.[1];
-      if (header !== undefined) return join(include, header);
-      const library = LIBRARIES.find((file) => name === `tensorflow/${file}`);
-      return library === undefined ? null : join(lib, library);
-    },
-    { signal: options.signal, onProgress: (fraction) => report({ what, phase: 'unpack', detail, fraction }) },
-  );
+  const deps = join(tfjsNode, 'deps');
+  const include = join(deps, 'include');
+  const lib = join(deps, 'lib');
+  const unpack = async (wheel: PinnedWheel, place: (name: string) => string | null): Promise<void> => {
+    const folder = join(scratch, 'wheel');
+    const path = await downloadWheel(config, what, wheel, folder, report, options);
+    await unzip(path, place, {
+      signal: options.signal,
+      onProgress: (fraction) => report({ what, phase: 'unpack', detail: wheel.requirement, fraction }),
+    });
+    await rm(folder, { recursive: true });
+  };
+  await unpack(TENSORFLOW_WHEELS[variant], (name) => {
+    const header = HEADERS.exec(name)?.[1];
+    if (header !== undefined) return join(include, header);
+    const library = LIBRARIES.find((file) => name === `tensorflow/${file}`);
+    return library === undefined ? null : join(lib, library);
+  });
+  for (const wheel of variant === 'gpu' ? CUDA_WHEELS : []) {
+    // libtensorflow's own search path names ../nvidia/<part>/lib.
+    await unpack(wheel, (name) => (/^nvidia\/\w+\/lib\/[^/]+\.so[.\d]*$/.test(name) ? join(deps, name) : null));
+  }
   report({ what, phase: 'build', detail: 'compiling the TensorFlow binding', fraction: null });
   const output = join(tfjsNode, 'lib', 'napi-v8');
   await mkdir(output, { recursive: true });
