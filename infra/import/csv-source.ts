@@ -1,0 +1,80 @@
+import { pipeline } from 'node:stream';
+import { parse } from 'csv-parse';
+import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
+import { MAX_ROW_BYTES } from './source-row.ts';
+import type { Source, SourceRow } from './source-row.ts';
+import { bytesFrom, decodeUtf8, NOT_UTF8, textStart } from './utf8.ts';
+
+interface CsvRecord {
+  record: string[];
+  info: { lines: number };
+}
+
+/** Comma-separated with a header line naming at least `id` and `image`. Rows are numbered by the line they end on. */
+export async function openCsv(path: string): Promise<Omit<Source, 'folder'>> {
+  const start = await textStart(path);
+  const records = readRecords(path, start);
+  const first = await records.next();
+  if (first.done || 'unreadable' in first.value) {
+    throw new LookalikeError('invalidInput', `Expected a header line with "id" and "image" in ${path}, found none.`);
+  }
+  const header = first.value.fields.map((name) => name.trim());
+  const missing = ['id', 'image'].filter((name) => !header.includes(name));
+  if (missing.length > 0 || new Set(header).size !== header.length) {
+    throw new LookalikeError(
+      'invalidInput',
+      `Expected the first line of ${path} to name each column once, among them "id" and "image"; got ${header.join(', ').slice(0, 200)}.`,
+    );
+  }
+  return { rows: rowsOf(records, header), total: null };
+}
+
+type Reading = { row: number; fields: string[] } | { row: number; unreadable: string };
+
+async function* rowsOf(records: AsyncIterable<Reading>, header: string[]): AsyncGenerator<SourceRow> {
+  for await (const reading of records) {
+    if ('unreadable' in reading) yield reading;
+    else if (reading.fields.length !== header.length) {
+      const { row, fields } = reading;
+      yield { row, unreadable: `Expected ${header.length} columns as in the header, got ${fields.length}.` };
+    } else yield { row: reading.row, value: valueOf(header, reading.fields) };
+  }
+}
+
+/** An empty cell is an absent value. */
+function valueOf(header: string[], fields: string[]): Record<string, unknown> {
+  const cells = header.map((name, i): [string, unknown] => [name, fields[i]]);
+  return Object.fromEntries(cells.filter(([, cell]) => cell !== ''));
+}
+
+/** Parsed byte by byte (as Latin-1) and decoded cell by cell, so that one bad byte spoils one row, not the file. */
+async function* readRecords(path: string, start: number): AsyncGenerator<Reading> {
+  const skipped: Reading[] = [];
+  const parser = parse({
+    encoding: 'latin1',
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    skip_records_with_error: true,
+    max_record_size: MAX_ROW_BYTES,
+    on_skip: (error) => {
+      const row = typeof error?.lines === 'number' ? error.lines : 0;
+      skipped.push({ row, unreadable: `Expected a CSV record, got something else: ${errorMessage(error)}` });
+      return undefined;
+    },
+  });
+  // Errors of the file surface in the loop below.
+  pipeline(bytesFrom(path, start), parser, () => undefined);
+  try {
+    for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
+      yield* skipped.splice(0);
+      const fields = record.map((cell) => decodeUtf8(Buffer.from(cell, 'latin1')));
+      const whole = fields.filter((cell) => cell !== undefined);
+      if (whole.length < fields.length) yield { row: info.lines, unreadable: NOT_UTF8 };
+      else yield { row: info.lines, fields: whole };
+    }
+  } catch (error) {
+    skipped.push({ row: 0, unreadable: `Expected CSV to the end, stopped reading here: ${errorMessage(error)}` });
+  }
+  yield* skipped;
+}
