@@ -14,7 +14,7 @@ import { runCommand } from './run-command.ts';
 export const TEMPORAL_CLI_VERSION = 'v1.5.1';
 const GO_PACKAGE = `github.com/temporalio/cli/cmd/temporal@${TEMPORAL_CLI_VERSION}`;
 /** Packages that `go install -v` names when nothing is cached: only for the progress bar. */
-const NUM_GO_PACKAGES = 1600;
+const NUM_GO_PACKAGES = 1297;
 /** A download that is neither refused nor moving is blocked. */
 const DOWNLOAD_STALL_MS = 20_000;
 
