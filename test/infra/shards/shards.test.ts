@@ -1,0 +1,77 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { IndexSpec } from '../../../contracts/ann.ts';
+import { buildShard, loadShard, publishIndex } from '../../../infra/shards/index.ts';
+import { fetchShard } from '../../../infra/shards/load-shard.ts';
+import type { ShardStores } from '../../../infra/shards/load-shard.ts';
+import { openShard } from '../../../infra/shards/shard.ts';
+import { withTempFolder } from '../../../infra/shards/files.ts';
+import { buildShards, openTestStores, publishData } from '../router/cluster.ts';
+import type { Data } from '../router/cluster.ts';
+
+const HNSW: IndexSpec = { kind: 'hnsw', metric: 'cosine', m: 8, efConstruction: 60, efSearch: 60, seed: 3 };
+let stores: ShardStores & { close(): Promise<void> };
+let data: Data;
+
+beforeAll(async () => {
+  stores = await openTestStores();
+  data = await publishData(stores, 'item', 400, 5);
+});
+afterAll(() => stores.close());
+
+describe('shards', () => {
+  it('hold each embedded item once, ascending by id, and count the left out', async () => {
+    const artifacts = await buildShards(stores, data, 3);
+    const shards = await Promise.all(artifacts.map(({ id }) => loadShard(stores, id)));
+    expect(shards.flatMap(({ ids }) => ids).sort()).toEqual([...data.vectorOf.keys()].sort());
+    for (const { ids } of shards) expect(ids).toEqual([...ids].sort());
+    const leftOut = artifacts.map(({ manifest }) => manifest.metrics.numLeftOut as number);
+    expect(leftOut.reduce((x, y) => x + y)).toBe(8);
+  });
+
+  it('are the same bytes wherever they are built, and found when they exist', async () => {
+    const [first] = await buildShards(stores, data, 2, HNSW);
+    expect((await buildShards(stores, data, 2, HNSW))[0]!.id).toBe(first!.id);
+    const elsewhere = await openTestStores();
+    const again = await publishData(elsewhere, 'item', 400, 5);
+    expect((await buildShards(elsewhere, again, 2, HNSW))[0]!.id).toBe(first!.id);
+    await elsewhere.close();
+  });
+
+  it('make an index only when it finds enough of the true neighbours', async () => {
+    const shards = (await buildShards(stores, data, 2, HNSW)).map(({ id }) => id);
+    const input = { stores, ...data, model: 'model-test', spec: HNSW, shards };
+    await expect(publishIndex({ ...input, minIndexRecall: 1.01 })).rejects.toMatchObject({ code: 'gateRejected' });
+    const { artifact, recall } = await publishIndex({ ...input, minIndexRecall: 0.95 });
+    expect(recall).toBeGreaterThanOrEqual(0.95);
+    expect(artifact.manifest.inputs).toMatchObject({ shard0: shards[0], shard1: shards[1] });
+    expect((await publishIndex({ ...input, minIndexRecall: 0.9 })).artifact.id).toBe(artifact.id);
+    const swapped = publishIndex({ ...input, shards: [...shards].reverse(), minIndexRecall: 0 });
+    await expect(swapped).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('stop building when asked and publish nothing', async () => {
+    const controller = new AbortController();
+    const spec = { ...HNSW, seed: 99 };
+    const building = buildShard({
+      ...{ stores, ...data, model: 'model-test', spec, shard: 0, numShards: 1 },
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    await expect(building).rejects.toMatchObject({ code: 'cancelled' });
+    const kept = await stores.artifacts.list('shard');
+    expect(kept.some(({ manifest }) => manifest.seed === 99)).toBe(false);
+  });
+
+  it('are refused when their bytes are damaged', async () => {
+    const [artifact] = await buildShards(stores, data, 1);
+    const files = await fetchShard(stores, artifact!.id);
+    await withTempFolder(async (folder) => {
+      const bytes = await readFile(files.indexPath);
+      bytes[bytes.length - 500]! ^= 1;
+      const indexPath = `${folder}/index.bin`;
+      await writeFile(indexPath, bytes);
+      await expect(openShard({ ...files, indexPath })).rejects.toMatchObject({ code: 'corruptArtifact' });
+    });
+  });
+});
