@@ -90,8 +90,8 @@ export const startHost = (stores: ShardStores): Promise<SearchHost> =>
 /** A registry of one catalogue whose table the test sets. */
 export function createTestRouter(first: RoutingTable | undefined): {
   router: Router;
-  serve(table: RoutingTable | undefined): void;
-  fail(failing: boolean): void;
+  serve: (table: RoutingTable | undefined) => void;
+  fail: (failing: boolean) => void;
 } {
   let table = first;
   let failing = false;
