@@ -39,11 +39,9 @@ const MIN_GRACE_MS = 60_000;
  * @throws LookalikeError `corruptArtifact` without having removed anything, when it cannot see what is reachable
  */
 export async function collectGarbage(stores: Stores, options: GarbageOptions): Promise<GarbageReport> {
-  if (options.graceMs < MIN_GRACE_MS) {
-    throw new LookalikeError(
-      'invalidInput',
-      `Expected a grace of at least ${MIN_GRACE_MS} ms, got ${options.graceMs}.`,
-    );
+  const graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
+  if (graceMs < MIN_GRACE_MS) {
+    throw new LookalikeError('invalidInput', `Expected a grace of at least ${MIN_GRACE_MS} ms, got ${graceMs}.`);
   }
   const { objects } = stores;
   const before = new Date(options.now - graceMs);
