@@ -30,6 +30,8 @@ const Env = z.object({
   LOOKALIKE_PORT: port.default(7700),
   /** `on` demands API keys on loopback too. */
   LOOKALIKE_AUTH: z.enum(['auto', 'on']).default('auto'),
+  /** The key that `lookalike search` shows an API that demands one. */
+  LOOKALIKE_API_KEY: z.string().optional(),
   /** An existing Temporal server; when absent, `lookalike up` starts one. */
   TEMPORAL_ADDRESS: z.string().optional(),
   TEMPORAL_NAMESPACE: z.string().default('default'),
@@ -80,7 +82,7 @@ export interface Config {
         accessKeyId: string | null;
         secretAccessKey: string | null;
       };
-  api: { host: string; port: number; auth: 'auto' | 'on' };
+  api: { host: string; port: number; auth: 'auto' | 'on'; key: string | null };
   temporal: {
     address: string | null;
     /** A profile of temporal.toml; without one that file is not read, so that it cannot redirect a local run. */
@@ -114,7 +116,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     cacheDir: resolve(raw.LOOKALIKE_CACHE_DIR),
     databaseUrl: raw.DATABASE_URL ?? null,
     artifacts: artifactLocation(raw, dataDir),
-    api: { host: raw.LOOKALIKE_HOST, port: raw.LOOKALIKE_PORT, auth: raw.LOOKALIKE_AUTH },
+    api: {
+      host: raw.LOOKALIKE_HOST,
+      port: raw.LOOKALIKE_PORT,
+      auth: raw.LOOKALIKE_AUTH,
+      key: raw.LOOKALIKE_API_KEY ?? null,
+    },
     temporal: {
       address: raw.TEMPORAL_ADDRESS ?? null,
       profile: raw.TEMPORAL_PROFILE ?? null,
