@@ -3,7 +3,7 @@ import type { Preprocessing } from '../../contracts/model.ts';
 import { VALUES } from '../../lib/export/head.ts';
 import { batchOf } from '../../lib/export/graph-builder.ts';
 import type { ModelProto, NodeProto, ValueInfoProto } from '../../lib/export/onnx-proto.ts';
-import { ATTRIBUTE_TYPE, decodeModel, encodeModel } from '../../lib/export/onnx-proto.ts';
+import { ATTRIBUTE_TYPE, FLOAT, decodeModel, encodeModel } from '../../lib/export/onnx-proto.ts';
 import { runOnce } from './run-once.ts';
 
 /**
@@ -23,6 +23,7 @@ export async function adoptOnnx(
     throw refused(`Expected one input and one output, got ${inputs.length} and ${graph.output.length}`);
   }
   const size = preprocessing.size;
+  expectShape(inputs[0]!, [1, 3, size, size]);
   const adopted = (featureDim: number): Uint8Array =>
     encodeModel(withSeams(model, inputs[0]!, graph.output[0]!, size, featureDim));
   let features: Float32Array;
@@ -32,6 +33,16 @@ export async function adoptOnnx(
     throw refused(`Expected it to run on an image of [1, 3, ${size}, ${size}]; it failed: ${errorMessage(error)}`);
   }
   return { bytes: adopted(features.length), featureDim: features.length };
+}
+
+/** A free side fits any size; a fixed one must be what the preprocessing gives, even where the graph would run on others. */
+function expectShape({ name, type }: ValueInfoProto, sides: number[]): void {
+  const dim = type.tensor_type?.shape?.dim ?? [];
+  const declared = dim.map(({ dim_value, dim_param }) => dim_value ?? dim_param ?? '?');
+  const fits = dim.length === sides.length && dim.every(({ dim_value }, i) => (dim_value ?? sides[i]) === sides[i]);
+  if (!fits || type.tensor_type?.elem_type !== FLOAT) {
+    throw refused(`Expected input "${name}" to be f32 [${sides.join(', ')}], got [${declared.join(', ')}]`);
+  }
 }
 
 /** Puts an Identity before the input and a Flatten after the output, which renames both without touching other nodes. */

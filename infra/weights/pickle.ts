@@ -200,7 +200,11 @@ class PickleMachine {
   }
 
   private text(bytes: Uint8Array): string {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    try {
+      return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    } catch {
+      throw refused('Expected text in UTF-8, got other bytes');
+    }
   }
 
   private long(bytes: Uint8Array): bigint {

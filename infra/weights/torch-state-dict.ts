@@ -105,7 +105,7 @@ function readStorages(
     if (at + 8 + size > bytes.length) throw refused(`Expected ${size} bytes of weights at ${at}, got the file's end`);
     const length = Number(view.getBigInt64(at, true));
     if (length !== storage.length) throw refused(`Expected a storage of ${storage.length} values, got ${length}`);
-    storages.set(storage.key, { dtype: storage.dtype, data: bytes.slice(at + 8, at + 8 + size) });
+    storages.set(storage.key, { dtype: storage.dtype, data: Uint8Array.from(bytes.subarray(at + 8, at + 8 + size)) });
     at += 8 + size;
   }
   if (at !== bytes.length) throw refused(`Expected the file to end at byte ${at}, got ${bytes.length} bytes`);
@@ -119,6 +119,10 @@ function tensor(name: string, ref: TensorRef, storages: Map<string, { data: Uint
     throw refused(`Expected tensor "${name}" to lie inside its storage`);
   }
   const stored = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  // A stride of zero would let a few bytes claim a tensor of any size.
+  if (ref.shape.reduce((product, side) => product * side, 1) > stored.length) {
+    throw refused(`Expected tensor "${name}" to have at most as many values as its storage`);
+  }
   return { shape: ref.shape, data: gather(stored, ref) };
 }
 

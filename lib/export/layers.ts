@@ -87,8 +87,7 @@ function batchNormalization(layer: Layer, { graph, inputs }: LayerContext): stri
 }
 
 function relu(layer: Layer, { graph, inputs }: LayerContext): string {
-  const { maxValue, negativeSlope, threshold } = layer.getConfig() as Config;
-  if ((negativeSlope ?? 0) !== 0 || (threshold ?? 0) !== 0) throw unsupported(layer, 'ReLU without slope', 'one with');
+  const { maxValue } = layer.getConfig() as Config;
   return maxValue === undefined || maxValue === null
     ? graph.add('Relu', layer.name, inputs)
     : clip(graph, layer.name, inputs[0]!, maxValue as number);
