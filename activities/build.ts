@@ -1,0 +1,45 @@
+import { assembleEmbeddings } from '../infra/embeddings/assemble-embeddings.ts';
+import { planEmbedding } from '../infra/embeddings/plan-embedding.ts';
+import { buildShard, publishIndex } from '../infra/shards/index.ts';
+import type { Stores } from '../infra/stores.ts';
+import { beating } from './heartbeat.ts';
+import type { BuildActivities } from './interfaces.ts';
+import { watchPublishing } from './reused.ts';
+
+export interface BuildDeps {
+  stores: Pick<Stores, 'artifacts'>;
+}
+
+/** Everything between vectors and a verified index. */
+export function createBuildActivities({ stores }: BuildDeps): BuildActivities {
+  return {
+    planEmbedding: (input) => beating(() => planEmbedding(stores, input)),
+
+    assembleEmbeddings: (input) =>
+      beating(async ({ signal }) => {
+        const watched = watchPublishing(stores);
+        const made = await assembleEmbeddings({ stores: watched.stores, ...input, signal });
+        return {
+          artifact: made.id,
+          reused: watched.reused(),
+          numRejected: Number(made.manifest.summary.numRejected),
+        };
+      }),
+
+    buildShard: (input) =>
+      beating(async ({ signal, report }) => {
+        const watched = watchPublishing(stores);
+        const onProgress = (done: number, total: number): void => report({ done, total });
+        const made = await buildShard({ stores: watched.stores, ...input, signal, onProgress });
+        return { artifact: made.id, reused: watched.reused() };
+      }),
+
+    publishIndex: (input) =>
+      beating(async ({ signal, report }) => {
+        const watched = watchPublishing(stores);
+        const onProgress = (done: number, total: number): void => report({ done, total });
+        const { artifact, recall } = await publishIndex({ stores: watched.stores, ...input, signal, onProgress });
+        return { artifact: artifact.id, reused: watched.reused(), recall };
+      }),
+  };
+}

@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RoutingStore } from '../contracts/registry.ts';
+import type { ShardEndpoint } from '../contracts/serving.ts';
+import type { SearchHost } from '../infra/data-plane/search-host.ts';
+import { isWorkerShutdown } from './failure.ts';
+import { beating } from './heartbeat.ts';
+import type { SearchHostActivities } from './interfaces.ts';
+import { ShardLeases } from './shard-leases.ts';
+
+export interface SearchHostDeps {
+  /** This host's name among hosts. */
+  name: string;
+  host: Pick<SearchHost, 'url' | 'loadShard' | 'unloadShard' | 'load'>;
+  routing: Pick<RoutingStore, 'putEndpoint' | 'removeEndpoint' | 'endpoints'>;
+  timing?: Partial<typeof TIMING>;
+}
+
+const TIMING = {
+  /** Under the activity's own limit: asks to be started again before it runs out. */
+  rotateMs: 24 * 3600_000,
+  /** After its row is gone, routers may still hold the table they read: they read it twice a second. */
+  drainMs: 1500,
+  /** How long a leaving host goes on answering until its replica stands elsewhere. */
+  lingerMs: 3000,
+  /** A shard whose activity rotated or was lost waits this long for the next one. */
+  keepMs: 60_000,
+  watchMs: 500,
+};
+
+export interface SearchHostWork {
+  activities: SearchHostActivities;
+  /** Resolves once every shard that was still answering for a leaving host has been given up. */
+  settled(): Promise<void>;
+}
+
+/** One index worker's part in serving: shards come, answer and go; their bytes are the search host's. */
+export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork {
+  const { name, host, routing } = deps;
+  const timing = { ...TIMING, ...deps.timing };
+  const leases = new ShardLeases(host);
+  const leaving = new Set<Promise<void>>();
+
+  async function giveUp(catalogue: string, row: ShardEndpoint, owner: string): Promise<void> {
+    await routing.removeEndpoint(catalogue, row);
+    await delay(timing.drainMs);
+    await leases.release(owner, row.artifact);
+  }
+
+  /** Answers until another host has taken the replica over, or nobody does. */
+  async function linger(catalogue: string, row: ShardEndpoint, owner: string): Promise<void> {
+    const until = Date.now() + timing.lingerMs;
+    while (Date.now() < until) {
+      const rows = await routing.endpoints(catalogue, row.generation);
+      const current = rows.find(({ shard, replica }) => shard === row.shard && replica === row.replica);
+      if (current?.url !== row.url) break;
+      await delay(100);
+    }
+    await giveUp(catalogue, row, owner);
+  }
+
+  const activities: SearchHostActivities = {
+    serveShard: ({ catalogue, generation, shard, replica, artifact }) =>
+      beating<'rotated'>(async ({ signal, report }) => {
+        const owner = `${catalogue}/g${generation}/s${shard}/r${replica}`;
+        const row: ShardEndpoint = { generation, shard, replica, url: host.url, host: name, artifact };
+        await leases.acquire(owner, artifact);
+        try {
+          signal.throwIfAborted();
+          await routing.putEndpoint(catalogue, row);
+          const until = Date.now() + timing.rotateMs;
+          while (Date.now() < until) {
+            report({ url: host.url, ...host.load() });
+            await delay(timing.watchMs, undefined, { signal });
+          }
+          leases.releaseLater(owner, artifact, timing.keepMs);
+          return 'rotated';
+        } catch (error) {
+          if (isWorkerShutdown(signal)) {
+            const left = linger(catalogue, row, owner).finally(() => leaving.delete(left));
+            leaving.add(left);
+          } else {
+            await giveUp(catalogue, row, owner);
+          }
+          throw error;
+        }
+      }),
+  };
+
+  return {
+    activities,
+    async settled() {
+      await Promise.allSettled(leaving);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import type { TrainProgress } from '../contracts/training.ts';
+import type { TrainInput, TrainOutput } from '../contracts/workflows.ts';
+import type { Config } from '../infra/config/env.ts';
+import { ensureBackbone } from '../infra/models/ensure-backbone.ts';
+import { ensurePretrained } from '../infra/models/publish-head-model.ts';
+import type { Stores } from '../infra/stores.ts';
+import { beating } from './heartbeat.ts';
+import type { TrainActivities } from './interfaces.ts';
+import { watchPublishing } from './reused.ts';
+
+export interface TrainDeps {
+  config: Config;
+  stores: Stores;
+  /** Trains in a child process, resuming from the newest checkpoint of the same derivation. */
+  train: (options: {
+    config: Config;
+    input: TrainInput;
+    signal: AbortSignal;
+    onProgress: (progress: TrainProgress) => void;
+  }) => Promise<TrainOutput>;
+}
+
+/** Models: the backbone, the untrained head and the trained one. */
+export function createTrainActivities({ config, stores, train }: TrainDeps): TrainActivities {
+  return {
+    ensureBackbone: ({ name }) =>
+      beating(async ({ report }) => {
+        const watched = watchPublishing(stores);
+        const made = await ensureBackbone(watched.stores, config, name, ({ phase, detail, fraction }) =>
+          report({ phase, detail, fraction }),
+        );
+        return { artifact: made.id, reused: watched.reused() };
+      }),
+
+    ensurePretrained: ({ backbone }) =>
+      beating(async () => {
+        const watched = watchPublishing(stores);
+        const made = await ensurePretrained(watched.stores, backbone);
+        return { artifact: made.id, reused: watched.reused() };
+      }),
+
+    trainHead: (input) => beating(({ signal, report }) => train({ config, input, signal, onProgress: report })),
+  };
+}

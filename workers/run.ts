@@ -1,0 +1,80 @@
+import { Worker } from '@temporalio/worker';
+import type { WorkerOptions } from '@temporalio/worker';
+import type { Config } from '../infra/config/env.ts';
+import { loadConfig } from '../infra/config/env.ts';
+import { createLogger } from '../infra/log/logger.ts';
+import type { Logger } from '../infra/log/logger.ts';
+import { openStores } from '../infra/stores.ts';
+import type { Stores } from '../infra/stores.ts';
+import { installRuntime } from '../infra/temporal/runtime.ts';
+import { connectWorker } from '../infra/temporal/worker-connection.ts';
+import type { WorkerConnection } from '../infra/temporal/worker-connection.ts';
+import { workerDefaults } from '../infra/temporal/worker-options.ts';
+
+export interface WorkerContext {
+  config: Config;
+  logger: Logger;
+  stores: Stores;
+  temporal: WorkerConnection;
+  /** Aborted by SIGTERM or SIGINT. */
+  signal: AbortSignal;
+}
+
+export interface WorkerParts {
+  /** One worker per queue, each on top of the common options. */
+  workers: (Pick<WorkerOptions, 'taskQueue'> & Partial<WorkerOptions>)[];
+  /** Before polling ends: take this process out of the others' sight. */
+  withdraw?: () => Promise<void>;
+  /** After the last task. */
+  close?: () => Promise<void>;
+}
+
+/**
+ * The life of a worker process: wait for Temporal, poll, drain on SIGTERM or SIGINT, close in reverse order. A failure that the
+ * process cannot outlive ends it with a non-zero exit code, for whoever supervises it to start it again.
+ */
+export async function runWorkerProcess(
+  kind: string,
+  build: (context: WorkerContext) => Promise<WorkerParts> | WorkerParts,
+): Promise<void> {
+  const config = loadConfig();
+  const logger = createLogger(config, kind);
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  try {
+    installRuntime(config, logger);
+    const stores = await openStores(config, logger);
+    const temporal = await connectWorker(config, logger, stop.signal);
+    const parts = await build({ config, logger, stores, temporal, signal: stop.signal });
+    const running = await Promise.all(
+      parts.workers.map((options) =>
+        Worker.create({ ...workerDefaults, ...temporal, identity: config.workerName, ...options }),
+      ),
+    );
+    const queues = parts.workers.map(({ taskQueue }) => taskQueue);
+    const shutDown = async (): Promise<void> => {
+      logger.info('draining');
+      await parts.withdraw?.();
+      for (const worker of running) if (worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    const runs = running.map((worker) => worker.run());
+    logger.info({ queues, name: config.workerName }, 'worker polls');
+    stop.signal.addEventListener('abort', () => void shutDown(), { once: true });
+    if (stop.signal.aborted) await shutDown();
+    try {
+      await Promise.all(runs);
+    } finally {
+      await parts.withdraw?.();
+      await parts.close?.();
+      await temporal.connection.close();
+      await stores.close();
+    }
+    logger.info('worker stopped');
+  } catch (error) {
+    if (stop.signal.aborted && error instanceof Error && error.name === 'AbortError') return;
+    logger.fatal({ err: error }, 'worker failed');
+    process.exitCode = 1;
+    // Another worker of this process may still poll and would keep it alive; the log line above needs a moment to get out.
+    setTimeout(() => process.exit(1), 500);
+  }
+}
