@@ -1,0 +1,209 @@
+/* global document, window, history, location, URL, URLSearchParams, AbortController */
+import { card } from './cards.js';
+import { byId, fillSelect, say } from './elements.js';
+import { keyDialog } from './key-dialog.js';
+import { onPhoto } from './photo.js';
+import { retrainPanel } from './retrain.js';
+import { get, post, postForm, showPicture } from './server.js';
+
+const PAGE_SIZE = 48;
+const NUM_RESULTS = 24;
+const MAX_UPLOAD_BYTES = 15 * 1024 * 1024;
+
+/** What the page shows: a catalogue, and in it everything, the likes of an item, or the likes of a photo. */
+const state = { catalogue: undefined, catalogues: [], query: null, category: '', nextAfter: null };
+let current = new AbortController();
+
+const askKey = keyDialog(start);
+const retrain = retrainPanel({ onServing: () => void loadCatalogues(), onProblem: showProblem });
+const base = () => `/v1/catalogues/${encodeURIComponent(state.catalogue)}`;
+
+async function start() {
+  try {
+    await loadCatalogues();
+    const wanted = new URLSearchParams(location.search).get('catalogue');
+    const known = state.catalogues.map((entry) => entry.catalogue);
+    if (known.length === 0) return showEmpty('No catalogue yet. Import one with `lookalike catalogue import`.');
+    await useCatalogue(known.includes(wanted) ? wanted : known[0]);
+    await restore();
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+async function loadCatalogues() {
+  state.catalogues = (await get('/v1/catalogues')).catalogues;
+  const options = state.catalogues.map((entry) => ({
+    value: entry.catalogue,
+    text: `${entry.catalogue} (${entry.numItems.toLocaleString('en')})`,
+  }));
+  fillSelect(byId('catalogue'), options, state.catalogue ?? options[0]?.value);
+  byId('catalogue').disabled = options.length === 0;
+  showServing();
+}
+
+function showServing() {
+  const entry = state.catalogues.find(({ catalogue }) => catalogue === state.catalogue);
+  if (!entry) return;
+  say(
+    byId('serving'),
+    entry.serving ? `Generation ${entry.serving.generation} answers` : 'Nothing answers yet: retrain first',
+  );
+}
+
+async function useCatalogue(name) {
+  state.catalogue = name;
+  state.category = '';
+  byId('catalogue').value = name;
+  showServing();
+  retrain.use(name);
+  const { categories } = await get(`${base()}/categories`);
+  const options = categories.map(({ category, count }) => ({ value: category, text: `${category} (${count})` }));
+  fillSelect(byId('category'), [{ value: '', text: 'All' }, ...options], '');
+}
+
+/** Shows what the address names, so that back, forward and shared links work. */
+async function restore() {
+  const id = new URLSearchParams(location.search).get('item');
+  state.query = id === null ? null : { kind: 'item', item: await get(`${base()}/items/${encodeURIComponent(id)}`) };
+  await refresh();
+}
+
+function remember() {
+  const params = new URLSearchParams({ catalogue: state.catalogue });
+  if (state.query?.kind === 'item') params.set('item', state.query.item.id);
+  history.pushState(null, '', `?${params}`);
+}
+
+function pick(item) {
+  state.query = { kind: 'item', item };
+  remember();
+  void refresh();
+  window.scrollTo({ top: 0 });
+}
+
+function pickPhoto(file) {
+  if (file.size > MAX_UPLOAD_BYTES) {
+    const size = (file.size / 1024 / 1024).toFixed(1);
+    return showProblem(new Error(`Expected a photo of at most 15 MB, got ${size} MB.`));
+  }
+  state.query = { kind: 'photo', file };
+  void refresh();
+}
+
+async function refresh() {
+  current.abort();
+  current = new AbortController();
+  const { signal } = current;
+  say(byId('problem'), '');
+  say(byId('notice'), '');
+  byId('grid').setAttribute('aria-busy', 'true');
+  showQuery();
+  try {
+    if (state.query === null) await browse(signal);
+    else await search(signal);
+  } catch (error) {
+    if (!signal.aborted) showProblem(error);
+  } finally {
+    if (!signal.aborted) byId('grid').removeAttribute('aria-busy');
+  }
+}
+
+async function browse(signal, after) {
+  const params = new URLSearchParams({ limit: PAGE_SIZE });
+  if (state.category) params.set('category', state.category);
+  if (after) params.set('after', after);
+  const page = await get(`${base()}/items?${params}`, { signal });
+  if (!after) byId('grid').replaceChildren();
+  byId('grid').append(...page.items.map((item) => card(item, pick)));
+  state.nextAfter = page.nextAfter;
+  byId('more').hidden = page.nextAfter === null;
+  byId('results-title').textContent = 'Catalogue';
+  say(byId('timing'), '');
+  say(byId('answered'), '');
+  showEmpty(byId('grid').childElementCount === 0 ? 'No items here.' : '');
+}
+
+async function search(signal) {
+  const { query } = state;
+  const fields = {
+    k: NUM_RESULTS,
+    category: state.category || undefined,
+    exact: byId('exact').checked,
+    allowPartial: true,
+  };
+  const answer =
+    query.kind === 'item'
+      ? await post(`${base()}/search`, { itemId: query.item.id, ...fields }, { signal })
+      : await postForm(`${base()}/search`, { image: query.file, ...fields }, { signal });
+  byId('grid').replaceChildren(...answer.hits.map((hit) => card(hit, pick)));
+  byId('more').hidden = true;
+  const count = answer.hits.length === 1 ? '1 item' : `${answer.hits.length} items`;
+  byId('results-title').textContent =
+    `${count} like ${query.kind === 'item' ? (query.item.title ?? query.item.id) : 'your photo'}`;
+  showEmpty(answer.hits.length === 0 ? 'Nothing in this category.' : '');
+  showAnswered(answer);
+}
+
+function showAnswered({ timingsMs, coverage, model, generation, index }) {
+  const { total, ...stages } = timingsMs;
+  const parts = Object.entries(stages).filter(([, ms]) => ms >= 0.05);
+  say(byId('timing'), `${total.toFixed(1)} ms (${parts.map(([stage, ms]) => `${stage} ${ms.toFixed(1)}`).join(', ')})`);
+  say(byId('answered'), `Answered by generation ${generation}, model ${model}, index ${index}.`);
+  const { shardsAsked, shardsAnswered } = coverage;
+  const isPartial = shardsAnswered < shardsAsked;
+  say(
+    byId('notice'),
+    isPartial ? `Only ${shardsAnswered} of ${shardsAsked} parts of the index answered; some likes may be missing.` : '',
+  );
+}
+
+function showQuery() {
+  const { query } = state;
+  const picture = byId('query-picture');
+  byId('drop-hint').hidden = query !== null;
+  byId('clear').hidden = query === null;
+  picture.hidden = query === null;
+  byId('file-label').textContent = query === null ? 'Choose a photo' : 'Choose another photo';
+  if (query === null) {
+    byId('query-caption').textContent = 'Or click any item on the right.';
+  } else if (query.kind === 'item') {
+    byId('query-caption').textContent = query.item.title ?? query.item.id;
+    showPicture(picture, query.item.imageUrl).catch(() => (picture.hidden = true));
+  } else {
+    byId('query-caption').textContent = query.file.name || 'Pasted photo';
+    const url = URL.createObjectURL(query.file);
+    picture.addEventListener('load', () => URL.revokeObjectURL(url), { once: true });
+    picture.src = url;
+  }
+  picture.alt = query === null ? '' : `What you look for: ${byId('query-caption').textContent}`;
+}
+
+function showEmpty(text) {
+  say(byId('empty'), text);
+}
+
+function showProblem(error) {
+  if (error.status === 401) return askKey(error);
+  say(byId('problem'), error.message);
+}
+
+byId('catalogue').addEventListener('change', async (event) => {
+  state.query = null;
+  await useCatalogue(event.target.value).then(remember).then(refresh).catch(showProblem);
+});
+byId('category').addEventListener('change', (event) => {
+  state.category = event.target.value;
+  void refresh();
+});
+byId('exact').addEventListener('change', () => state.query && void refresh());
+byId('more').addEventListener('click', () => browse(current.signal, state.nextAfter).catch(showProblem));
+byId('clear').addEventListener('click', () => {
+  state.query = null;
+  remember();
+  void refresh();
+});
+window.addEventListener('popstate', () => restore().catch(showProblem));
+onPhoto(pickPhoto, (words) => showProblem(new Error(words)));
+document.documentElement.dataset.ready = 'true';
+void start();

@@ -1,0 +1,127 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServiceError, WorkflowFailedError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { LookalikeError, errorMessage, isLookalikeError } from '../../contracts/errors.ts';
+import type { RetrainConfig } from '../../contracts/training.ts';
+import { workflowIds } from '../../contracts/workflows.ts';
+import type { RetrainOutput, RetrainProgress } from '../../contracts/workflows.ts';
+import type { Config } from '../../infra/config/env.ts';
+import { unreachable } from '../../infra/temporal/connection.ts';
+import * as retrain from '../../infra/temporal/retrain-client.ts';
+import { workflowUrl } from '../../infra/temporal/workflow-list.ts';
+import type { RetrainRequest, RetrainStatus, Retrainer } from '../ports.ts';
+
+/** A page waits for this; a Temporal server that takes longer is as good as down. */
+const CALL_MS = 5_000;
+/** The steps are told by an orchestrator; while none answers, the run is told without them. */
+const STEPS_MS = 2_000;
+
+const STATUS: Partial<Record<retrain.RunDescription['status'], RetrainStatus['status']>> = {
+  RUNNING: 'running',
+  CONTINUED_AS_NEW: 'running',
+  COMPLETED: 'completed',
+  CANCELLED: 'cancelled',
+  TERMINATED: 'cancelled',
+};
+
+export interface Recipes {
+  /** @throws LookalikeError `invalidInput` */
+  resolve(request: Omit<RetrainRequest, 'force'>): RetrainConfig;
+  list: Retrainer['recipes'];
+}
+
+/** Retraining over a Temporal client, which need not be connected yet. */
+export function temporalRetrainer(client: Client, config: Pick<Config, 'temporal'>, recipes: Recipes): Retrainer {
+  const address = config.temporal.address ?? `127.0.0.1:${config.temporal.port}`;
+  const linkTo = (run: { workflowId: string; runId: string }): string => workflowUrl(config, run.workflowId, run.runId);
+
+  async function call<T>(ask: () => Promise<T>, timeoutMs = CALL_MS): Promise<T> {
+    const clock = new AbortController();
+    const late = delay(timeoutMs, undefined, { signal: clock.signal }).then(() => {
+      throw unreachable(address, new Error(`no answer within ${timeoutMs} ms`));
+    });
+    const answer = client.connection.withDeadline(Date.now() + timeoutMs, ask).catch((error: unknown) => {
+      throw isOutage(error) ? unreachable(address, error) : error;
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clock.abort();
+      late.catch(() => undefined);
+      answer.catch(() => undefined);
+    }
+  }
+
+  async function steps(run: retrain.RunDescription): Promise<RetrainProgress['steps']> {
+    try {
+      return (await call(() => retrain.retrainProgress(client, run.workflowId, run.runId), STEPS_MS)).steps;
+    } catch {
+      return [];
+    }
+  }
+
+  return {
+    async start(catalogue, { force, ...request }) {
+      const input = { catalogue, config: recipes.resolve(request), force };
+      const run = await call(() => retrain.startRetrain(client, input));
+      return { ...run, temporalUrl: linkTo(run) };
+    },
+    async status(catalogue) {
+      const workflowId = workflowIds.retrain(catalogue);
+      const run = await call(() => retrain.describeRetrain(client, workflowId)).catch(orUndefined);
+      if (run === undefined) return undefined;
+      const isRunning = run.closeTime === null;
+      const [told, training, end] = await Promise.all([
+        steps(run),
+        isRunning ? call(() => retrain.trainProgress(client, workflowId)) : undefined,
+        isRunning ? undefined : call(() => outcome(client, run)),
+      ]);
+      return {
+        workflowId,
+        runId: run.runId,
+        status: STATUS[run.status] ?? 'failed',
+        startedAt: run.startTime,
+        closedAt: run.closeTime,
+        steps: told,
+        training: training ?? null,
+        output: end?.output ?? null,
+        failure: end?.failure ?? null,
+        temporalUrl: linkTo(run),
+      };
+    },
+    recipes: () => recipes.list(),
+  };
+}
+
+async function outcome(
+  client: Client,
+  run: retrain.RunDescription,
+): Promise<{ output: RetrainOutput | null; failure: string | null }> {
+  try {
+    return { output: await retrain.retrainResult(client, run.workflowId, run.runId), failure: null };
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    return { output: null, failure: rootCause(error) };
+  }
+}
+
+/** Workflow failures wrap one another; the innermost is what happened. */
+function rootCause(error: Error): string {
+  return error.cause instanceof Error ? rootCause(error.cause) : errorMessage(error);
+}
+
+/** Whether Temporal did not answer, as opposed to answering no. */
+function isOutage(error: unknown): boolean {
+  if (isLookalikeError(error) || error instanceof WorkflowFailedError) return false;
+  const GRPC_DEADLINE_EXCEEDED = 4;
+  const GRPC_UNAVAILABLE = 14;
+  const cause = error instanceof ServiceError ? error.cause : error;
+  if (!(cause instanceof Error)) return false;
+  const code = 'code' in cause ? cause.code : undefined;
+  return code === GRPC_DEADLINE_EXCEEDED || code === GRPC_UNAVAILABLE || /connect/i.test(cause.message);
+}
+
+function orUndefined(error: unknown): undefined {
+  if (error instanceof LookalikeError && error.code === 'notFound') return undefined;
+  throw error;
+}

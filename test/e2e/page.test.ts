@@ -1,0 +1,279 @@
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { BrowserContext, Page } from 'playwright-core';
+import { createApp } from '../../api/app.ts';
+import type { ApiOptions } from '../../api/app.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
+import { World, running } from '../api/fakes.ts';
+import { chromiumPath, openBrowser } from './browser.ts';
+
+/** Set to a folder to look at the page yourself. */
+const SCREENSHOTS = process.env['LOOKALIKE_SCREENSHOTS'];
+
+const EMOJI = fileURLToPath(import.meta.resolve('emoji-datasource-google/package.json')).replace(
+  /package\.json$/,
+  'img/google/64/',
+);
+const picture = (code: string): Buffer => readFileSync(`${EMOJI}${code}.png`);
+
+const FRUIT: [code: string, title: string][] = [
+  ['1f34e', 'Red Apple'],
+  ['1f34f', 'Green Apple'],
+  ['1f350', 'Pear'],
+  ['1f351', 'Peach'],
+  ['1f352', 'Cherries'],
+  ['1f353', 'Strawberry'],
+  ['1f347', 'Grapes'],
+  ['1f348', 'Melon'],
+  ['1f349', 'Watermelon'],
+  ['1f34a', 'Tangerine'],
+  ['1f34b', 'Lemon'],
+  ['1f34c', 'Banana'],
+  ['1f34d', 'Pineapple'],
+];
+const VEHICLES: [code: string, title: string][] = [
+  ['1f697', 'Automobile'],
+  ['1f695', 'Taxi'],
+  ['1f699', 'Recreational Vehicle'],
+  ['1f68c', 'Bus'],
+  ['1f69a', 'Delivery Truck'],
+  ['1f693', 'Police Car'],
+  ['1f691', 'Ambulance'],
+  ['1f692', 'Fire Engine'],
+  ['1f3ce-fe0f', 'Racing Car'],
+];
+
+/** Fruits near the first axis, vehicles near the second, each a little further from it than the one before. */
+function shop(): World {
+  const world = new World();
+  const add = (list: typeof FRUIT, category: string, axis: number): void =>
+    list.forEach(([code, title], i) => {
+      const vector = [0, 0, 0.01 * i, 0];
+      vector[axis] = 1 - 0.03 * i;
+      world.add({ id: `${category}/${code}`, title, category, vector }, picture(code));
+    });
+  add(FRUIT, 'fruit', 0);
+  add(VEHICLES, 'vehicle', 1);
+  return world;
+}
+
+describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  let context: BrowserContext;
+  let world: World;
+  let app: NestFastifyApplication;
+  let page: Page;
+  let origin: string;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    browser = await openBrowser();
+    ({ context } = browser);
+    context.setDefaultTimeout(20_000);
+  });
+  afterAll(() => browser.close());
+
+  beforeEach(() => {
+    world = shop();
+    complaints.length = 0;
+  });
+  afterEach(async () => {
+    await page.close();
+    await app.close();
+  });
+
+  async function visit(options: Partial<ApiOptions> = {}, path = '/'): Promise<void> {
+    app = await createApp(world.ports(), { auth: 'off', limits: { eventIntervalMs: 50 }, ...options });
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    origin = `http://127.0.0.1:${port}`;
+    page = await context.newPage();
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    page.on('request', (request) => {
+      if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(origin))
+        complaints.push(`asked ${request.url()}`);
+    });
+    await page.goto(origin + path);
+  }
+
+  const titles = (): Promise<string[]> => page.locator('.card .title').allTextContents();
+  const heading = (text: string | RegExp) => page.locator('#results-title', { hasText: text }).waitFor();
+  const look = async (name: string): Promise<void> => {
+    if (SCREENSHOTS === undefined) return;
+    await page.waitForFunction(() => [...document.images].every((image) => image.complete));
+    await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
+  };
+
+  it('shows the catalogue with its pictures, asking no other server', async () => {
+    await visit();
+    await page.locator('.card').nth(21).waitFor();
+    expect(await page.locator('.card').count()).toBe(22);
+    await page.waitForFunction(() => {
+      const images = [...document.querySelectorAll<HTMLImageElement>('.card img')];
+      return images.slice(0, 8).every((image) => image.complete && image.naturalWidth > 0);
+    });
+    expect(await page.locator('#serving').textContent()).toBe('Generation 1 answers');
+    expect(complaints).toEqual([]);
+    await look('catalogue');
+  });
+
+  it('shows more like an item that is clicked, and like one of those, and goes back', async () => {
+    await visit();
+    await page.getByRole('button', { name: /^Red Apple/ }).click();
+    await heading('21 items like Red Apple');
+    expect((await titles()).slice(0, 3)).toEqual(['Green Apple', 'Pear', 'Peach']);
+    expect(await page.locator('.card .score').first().textContent()).toContain('0.970');
+    expect(await page.locator('#answered').textContent()).toMatch(/generation 1, model model-0+1, index index-0+1/);
+    expect(await page.locator('#timing').textContent()).toMatch(/ms \(.*search 0\.5/);
+    await look('likes');
+    await page.getByRole('button', { name: /^Pear/ }).click();
+    await heading('21 items like Pear');
+    await page.goBack();
+    await heading('items like Red Apple');
+    await page.goBack();
+    await heading('Catalogue');
+    expect(complaints).toEqual([]);
+  });
+
+  it('finds by a photo that is chosen, within a category', async () => {
+    world.embedding = [0, 1, 0, 0];
+    await visit();
+    await page.locator('#file').setInputFiles({ name: 'street.png', mimeType: 'image/png', buffer: picture('1f697') });
+    await heading('22 items like your photo');
+    expect(await titles()).toContain('Red Apple');
+    expect(Buffer.from(world.embedded[0]!.bytes)).toEqual(picture('1f697'));
+    await page.locator('#category').selectOption('vehicle');
+    await heading('9 items like your photo');
+    expect((await titles())[0]).toBe('Automobile');
+    await look('photo');
+    expect(complaints).toEqual([]);
+  });
+
+  it('finds by a photo that is dropped anywhere or pasted', async () => {
+    await visit();
+    const hand = (type: 'drop' | 'paste') =>
+      page.evaluate(
+        ([kind, base64]) => {
+          const bytes = Uint8Array.from(atob(base64!), (c) => c.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], 'photo.png', { type: 'image/png' }));
+          const init = { bubbles: true, cancelable: true };
+          document.body.dispatchEvent(
+            kind === 'drop'
+              ? new DragEvent('drop', { ...init, dataTransfer: data })
+              : new ClipboardEvent('paste', { ...init, clipboardData: data }),
+          );
+        },
+        [type, picture('1f34e').toString('base64')],
+      );
+    await page.locator('.card').first().waitFor();
+    for (const type of ['drop', 'paste'] as const) {
+      await hand(type);
+      await heading('22 items like your photo');
+      await page.getByRole('button', { name: 'Back to the whole catalogue' }).click();
+      await heading('Catalogue');
+    }
+    expect(world.embedded).toHaveLength(2);
+  });
+
+  it('says in words what is wrong with a picture', async () => {
+    await visit();
+    await page.locator('.card').first().waitFor();
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>');
+    await page.locator('#file').setInputFiles({ name: 'drawing.svg', mimeType: 'image/svg+xml', buffer: svg });
+    await page.getByRole('alert').filter({ hasText: 'got an SVG document' }).waitFor();
+    await page.locator('#file').setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
+    await page.getByRole('alert').filter({ hasText: 'Expected a picture, got text/plain' }).waitFor();
+    await look('problem');
+  });
+
+  it('shows hostile titles as text', async () => {
+    const title = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
+    world.add({ id: 'evil"><script>', title, category: '<b>bold</b>', vector: [0.99, 0, 0, 0] }, picture('1f34e'));
+    await visit();
+    await page.locator('.card', { hasText: 'onerror' }).click();
+    await heading('like <img src=x');
+    expect(await page.title()).toBe('Lookalike');
+    expect(await page.locator('b').count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it('starts a retrain, follows it live and takes up the new generation', async () => {
+    await visit();
+    await page.locator('#run-summary', { hasText: 'Never retrained yet.' }).waitFor();
+    await page.getByRole('button', { name: 'Retrain' }).click();
+    await page.locator('#run-summary', { hasText: 'Started.' }).waitFor();
+    expect(world.retrains).toEqual([{ catalogue: 'shop', request: { force: false } }]);
+    world.retrain = running();
+    await page.locator('#run-summary', { hasText: 'epoch 3 of 10, 5,200 samples/s on cpu' }).waitFor();
+    await page.getByRole('img', { name: 'Recall at 1 is 0.610 after epoch 3 of 10.' }).waitFor();
+    expect(await page.locator('.steps li[data-status=running]').textContent()).toContain('train');
+    expect(await page.getByRole('link', { name: 'Follow in Temporal' }).getAttribute('href')).toContain(
+      'retrain%2Fshop',
+    );
+    await look('retrain');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await look('dark');
+    world.table = { ...world.table!, generation: 2 };
+    world.retrain = { ...running(), status: 'completed', training: null, closedAt: '2026-01-01T01:00:00.000Z' };
+    await page.locator('#serving', { hasText: 'Generation 2 answers' }).waitFor();
+    expect(await page.locator('#curve').isVisible()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('keeps searching while Temporal is down, and says so', async () => {
+    const down = () => Promise.reject(new LookalikeError('unavailable', 'Expected Temporal to answer, it did not.'));
+    const { ports } = world;
+    world.ports = () => ports.call(world, { retrainer: { start: down, status: down, recipes: () => [] } });
+    await visit();
+    await page.locator('#run-summary', { hasText: 'Searches go on.' }).waitFor();
+    await page.getByRole('button', { name: /^Lemon/ }).click();
+    await heading('items like Lemon');
+    expect(await page.getByRole('button', { name: 'Retrain' }).isDisabled()).toBe(true);
+  });
+
+  it('asks for a key where one is demanded, and shows pictures with it', async () => {
+    await visit({ auth: 'required' });
+    const dialog = page.getByRole('dialog', { name: 'API key' });
+    await dialog.waitFor();
+    await look('key');
+    await page.getByLabel('Key', { exact: true }).fill('lk_wrong');
+    await page.getByRole('button', { name: 'Use key' }).click();
+    await page.getByRole('alert').filter({ hasText: 'unknown or revoked' }).waitFor();
+    await page.getByLabel('Key', { exact: true }).fill('lk_read_0123456789abcdef');
+    await page.getByRole('button', { name: 'Use key' }).click();
+    await page.locator('.card').first().waitFor();
+    await page.waitForFunction(() => document.querySelector<HTMLImageElement>('.card img')!.naturalWidth > 0);
+    await page.getByRole('button', { name: 'Retrain' }).click();
+    await page.getByRole('alert').filter({ hasText: 'scope "write"' }).waitFor();
+  });
+
+  it('works by keyboard alone and on a narrow screen', async () => {
+    await visit();
+    await page.setViewportSize({ width: 380, height: 800 });
+    await page.locator('.card').first().waitFor();
+    await look('narrow');
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
+    await page.locator('.card').first().focus();
+    await page.keyboard.press('Enter');
+    await heading('21 items like Grapes');
+  });
+
+  it('opens a shared link at its item', async () => {
+    await visit({}, `/?catalogue=shop&item=${encodeURIComponent('fruit/1f34b')}`);
+    await heading('21 items like Lemon');
+  });
+
+  it('shows the documentation page under its policy', async () => {
+    await visit({}, '/docs');
+    await page.getByText('/v1/catalogues/{catalogue}/search').first().waitFor();
+    expect(complaints).toEqual([]);
+    await look('docs');
+  });
+});
