@@ -64,9 +64,11 @@ export function openS3ObjectStore(where: S3Location, cacheDir: string): ObjectSt
       }),
     refresh: (key) =>
       ask(async () => {
-        // A copy onto itself is how S3 renews a timestamp; it must change something, here the metadata.
-        await orAbsent(() =>
-          client.send(
+        await orAbsent(async () => {
+          const before = await head(key);
+          if (before === undefined) return;
+          // A copy onto itself renews the time on S3; it must change something, here the metadata.
+          const { CopyObjectResult } = await client.send(
             new CopyObjectCommand({
               Bucket,
               Key: keyOf(key),
@@ -74,8 +76,13 @@ export function openS3ObjectStore(where: S3Location, cacheDir: string): ObjectSt
               MetadataDirective: 'REPLACE',
               Metadata: { refreshed: new Date().toISOString() },
             }),
-          ),
-        );
+          );
+          if ((CopyObjectResult?.LastModified ?? before.storedAt) > before.storedAt) return;
+          // Some services then renew the metadata only: write the same bytes again.
+          const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: keyOf(key) }));
+          const put = { Bucket, Key: keyOf(key), Body: Body as Readable, ContentLength: before.sizeBytes };
+          await client.send(new PutObjectCommand(put));
+        });
       }),
     get: (key) =>
       ask(() =>
