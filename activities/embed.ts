@@ -19,7 +19,7 @@ export interface EmbedDeps {
     features: string;
     model: string;
     signal: AbortSignal;
-  }) => Promise<Artifact>;
+  }) => Promise<{ artifact: Artifact; reused: boolean }>;
 }
 
 /** Everything that runs a model. */
@@ -49,10 +49,9 @@ export function createEmbedActivities({ stores, embedder, evaluate }: EmbedDeps)
 
     evaluateModel: (input) =>
       beating(async ({ signal }) => {
-        const watched = watchPublishing(stores);
-        const made = await evaluate({ stores: watched.stores, embedder, ...input, signal });
-        const quality = made.manifest.metrics as unknown as RetrievalQuality;
-        return { artifact: made.id, reused: watched.reused(), quality };
+        const { artifact, reused } = await evaluate({ stores, embedder, ...input, signal });
+        const quality = artifact.manifest.metrics as unknown as RetrievalQuality;
+        return { artifact: artifact.id, reused, quality };
       }),
   };
 }

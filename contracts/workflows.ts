@@ -134,6 +134,8 @@ export interface ServeReplicaInput {
   replica: number;
   /** Shard artefact to load. */
   artifact: string;
+  /** Where the supervisor, which sees all replicas at once, would put it first. */
+  preferredHost?: string;
   /** Hosts lost in a row without a success between; sets the pause before the next try. Carried over continue-as-new. */
   losses?: number;
 }

@@ -6,17 +6,24 @@ import { serving as hands } from './activity-options.ts';
 import { labels } from './children.ts';
 import { rootMessage } from './failure.ts';
 import { generationKey, modelKey } from './messages.ts';
+import { chooseHost } from './policy/placement.ts';
+import type { PlacementRequest } from './policy/placement.ts';
 import { serveReplica } from './serve-replica.ts';
 
 /** Starts the keeper of every replica that has none; those that run are left alone. @returns the number of shards */
 export async function startReplicas(catalogue: string, target: ServingTarget): Promise<number> {
-  const { shards } = await hands.describeIndex({ index: target.index });
+  const { generation, index } = target;
+  const { shards } = await hands.describeIndex({ index });
+  const { hosts, endpoints } = await hands.listSearchHosts({ catalogue, generations: [generation] });
+  const names = hosts.map(({ host }) => host);
+  const placed: PlacementRequest['endpoints'][number][] = [...endpoints];
   for (const [shard, artifact] of shards.entries()) {
     for (let replica = 0; replica < target.numReplicas; replica++) {
-      const { generation } = target;
+      const preferredHost = chooseHost({ generation, shard, replica, hosts: names, endpoints: placed, avoid: null });
+      if (preferredHost !== null) placed.push({ generation, shard, replica, host: preferredHost });
       await startChild(serveReplica, {
         workflowId: workflowIds.replica(catalogue, generation, shard, replica),
-        args: [{ catalogue, generation, shard, replica, artifact }],
+        args: [{ catalogue, generation, shard, replica, artifact, preferredHost: preferredHost ?? undefined }],
         parentClosePolicy: 'ABANDON',
         cancellationType: 'ABANDON',
         staticSummary: `Shard ${shard}, replica ${replica} of generation ${generation}`,

@@ -25,11 +25,12 @@ const SETTLED_MS = 60_000;
  */
 export async function serveReplica(input: ServeReplicaInput): Promise<void> {
   let losses = input.losses ?? 0;
-  let host: string | null = null;
+  let host: string | null = input.preferredHost ?? null;
   let lostHost: string | null = null;
   try {
     for (;;) {
-      if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof serveReplica>({ ...input, losses });
+      if (workflowInfo().continueAsNewSuggested)
+        await continueAsNew<typeof serveReplica>({ ...input, preferredHost: host ?? undefined, losses });
       // After a rotation the shard still stands on its host: go on there.
       host ??= await place(input, lostHost);
       if (host === null) {

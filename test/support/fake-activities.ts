@@ -9,8 +9,9 @@ import type {
   TrainActivities,
 } from '../../activities/interfaces.ts';
 import type { ShardEndpoint } from '../../contracts/serving.ts';
-import type { RetrainConfig, RetrievalQuality } from '../../contracts/training.ts';
+import type { RetrainConfig } from '../../contracts/training.ts';
 import type { ServingTarget } from '../../contracts/workflows.ts';
+import { quality } from './qualities.ts';
 
 export type AllActivities = CatalogueActivities &
   ServingActivities &
@@ -227,10 +228,6 @@ export function fakeSearchHost(world: FakeWorld, host: string): SearchHostActivi
   };
 }
 
-export function quality(recallAt1: number, numQueries = 4): RetrievalQuality {
-  return { numQueries, numCatalogue: 10, recall: { '1': recallAt1 }, mAP: recallAt1 };
-}
-
 export function target(generation: number, more: Partial<ServingTarget> = {}): ServingTarget {
   return {
     generation,
@@ -258,7 +255,6 @@ export const retrainConfig: RetrainConfig = {
     featureDropout: 0,
     patience: 0,
     checkpointEverySteps: 1,
-    validationShare: 0.2,
     seed: 1,
   },
   index: { kind: 'exact', metric: 'cosine' },

@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker, makeTelemetryFilterString } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
 import { pino } from 'pino';
 import { inject } from 'vitest';
@@ -24,7 +24,13 @@ let installed = false;
 
 /** A namespace of its own per test file, so that the fixed queue names do not collide. */
 export async function openTemporalEnv(title: string): Promise<TemporalEnv> {
-  if (!installed) Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  if (!installed)
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      shutdownSignals: [],
+      // Tests end workers and workflows in the middle of things; the core's warnings about that are expected.
+      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
+    });
   installed = true;
   const address = inject('temporalAddress');
   const namespace = `test-${title}-${process.pid}`;
