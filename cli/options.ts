@@ -1,0 +1,23 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number of at least `min`, for commander. */
+export const wholeNumber =
+  (min: number, max = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
+      throw new InvalidArgumentError(`Expected a whole number of at least ${min}, got "${text}".`);
+    }
+    return value;
+  };
+
+/** Comma-separated whole numbers, ascending, each once. */
+export function wholeNumbers(text: string): number[] {
+  const values = text.split(',').map(wholeNumber(1));
+  return [...new Set(values)].sort((a, b) => a - b);
+}
+
+/** An option that may be given several times. */
+export const collect = (text: string, before: string[] = []): string[] => [...before, text];
+
+export const CATALOGUE_OPTION = ['--catalogue <name>', 'which catalogue', 'default'] as const;

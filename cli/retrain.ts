@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { parse } from 'yaml';
+import { LookalikeError, errorMessage } from '../contracts/errors.ts';
+import type { RetrainOutput } from '../contracts/workflows.ts';
+import { resolveRetrainConfig } from '../infra/recipes/resolve.ts';
+import { startRetrain } from '../infra/temporal/retrain-client.ts';
+import { workflowUrl } from '../infra/temporal/workflow-list.ts';
+import { followRetrain } from './follow-retrain.ts';
+import { CATALOGUE_OPTION, collect } from './options.ts';
+import { handles } from './run-command.ts';
+import { table } from './table.ts';
+import { withTemporal } from './workflows.ts';
+
+interface RetrainOptions {
+  catalogue: string;
+  recipe?: string;
+  config?: string;
+  set?: string[];
+  force?: boolean;
+  wait?: boolean;
+}
+
+/** `retrain`: starts the durable run that learns, embeds, indexes and switches; or joins the one under way. */
+export function addRetrainCommand(program: Command): void {
+  handles<RetrainOptions>(
+    program
+      .command('retrain')
+      .description('learn from the catalogue as it is now, embed it, index it, and switch to the result')
+      .option(...CATALOGUE_OPTION)
+      .option('--recipe <name>', 'named settings to start from')
+      .option('--config <file>', 'overrides from a .yaml or .json file')
+      .option('--set <key=value>', 'one override, for example train.epochs=20; may be repeated', collect)
+      .option('--force', 'serve the result even if the evaluation gate refuses it')
+      .option('--wait', 'show the run until it ends; exit code 1 if it fails or is refused'),
+    async (context, options) => {
+      const file = options.config === undefined ? undefined : await readOverrides(options.config);
+      const config = resolveRetrainConfig({ recipe: options.recipe, file, set: options.set });
+      await withTemporal(context, async (client) => {
+        const input = { catalogue: options.catalogue, config, force: options.force === true };
+        const run = await startRetrain(client, input);
+        const url = workflowUrl(context.config, run.workflowId, run.runId);
+        context.progress.line(`${run.started ? 'Started' : 'Joined the run under way:'} ${run.workflowId}  ${url}`);
+        if (!options.wait) {
+          context.print({ ...run, url }, () => `${run.workflowId} ${run.runId}`);
+          return;
+        }
+        const output = await followRetrain({ client, ...run, progress: context.progress, signal: context.signal });
+        context.print({ ...run, url, ...output }, () => describeOutcome(output));
+        if (output.outcome === 'rejected') process.exitCode = 1;
+      });
+    },
+  );
+}
+
+/** YAML holds JSON too. */
+async function readOverrides(path: string): Promise<unknown> {
+  try {
+    return parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new LookalikeError('invalidInput', `Expected YAML or JSON in ${path}: ${errorMessage(error)}`);
+  }
+}
+
+/** What came of a run: which generation serves, and how good each model is on the same held-out queries. */
+export function describeOutcome(output: RetrainOutput): string {
+  const { candidate, pretrained, serving } = output.quality;
+  const ks = Object.keys(candidate.recall).sort((a, b) => Number(a) - Number(b));
+  const rows = [
+    { name: 'trained now', quality: candidate },
+    ...(serving === null ? [] : [{ name: 'served before', quality: serving }]),
+    { name: 'untrained', quality: pretrained },
+  ].map(({ name, quality }) => [
+    name,
+    ...ks.map((k) => (quality.recall[k] ?? 0).toFixed(3)),
+    quality.mAP.toFixed(3),
+    String(quality.numQueries),
+  ]);
+  const end =
+    output.outcome === 'serving'
+      ? `Generation ${output.generation} serves: ${output.model}`
+      : `Generation ${output.generation} was refused: ${output.reasons.join(' ')}`;
+  const reused = output.reused.length === 0 ? [] : [`Reused what was there: ${output.reused.join(', ')}.`];
+  return [table(['MODEL', ...ks.map((k) => `recall@${k}`), 'mAP', 'QUERIES'], rows), '', end, ...reused].join('\n');
+}
