@@ -29,8 +29,6 @@ export interface TrainConfig {
   /** Stop after this many epochs without a better validation recall@1; 0 never stops early. */
   patience: number;
   checkpointEverySteps: number;
-  /** Share of each label's pictures kept for validation where the snapshot has no holdout examples. */
-  validationShare: number;
   seed: number;
 }
 

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { METRICS } from '../../contracts/ann.ts';
+import type { RetrainConfig } from '../../contracts/training.ts';
+
+const share = z.number().min(0).max(1);
+const count = z.int().min(1);
+
+const Loss = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('proxySoftmax'), scale: z.number().positive().max(256), margin: share }),
+  z.strictObject({ kind: z.literal('batchHardTriplet'), margin: z.number().positive().max(2) }),
+  z.strictObject({ kind: z.literal('visnetTriplet'), margin: z.number().positive().max(2), inClassShare: share }),
+  z.strictObject({ kind: z.literal('supCon'), temperature: z.number().positive().max(10) }),
+]);
+
+const Train = z
+  .strictObject({
+    strategy: z.literal('single'),
+    dim: count.max(4096),
+    loss: Loss,
+    optimizer: z.strictObject({
+      kind: z.enum(['adam', 'sgd']),
+      learningRate: z.number().positive().max(10),
+      weightDecay: z.number().min(0).max(100),
+      momentum: share,
+    }),
+    schedule: z.strictObject({ warmupEpochs: z.int().min(0) }),
+    epochs: count.max(100_000),
+    labelsPerBatch: z.int().min(2).max(65_536),
+    samplesPerLabel: count.max(1024),
+    featureDropout: z.number().min(0).max(0.95),
+    patience: z.int().min(0),
+    checkpointEverySteps: count,
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 31),
+  })
+  .refine(({ schedule, epochs }) => schedule.warmupEpochs <= epochs, {
+    path: ['schedule', 'warmupEpochs'],
+    message: 'the warm-up must not be longer than the run (epochs)',
+  })
+  .refine(({ loss, samplesPerLabel }) => loss.kind === 'proxySoftmax' || samplesPerLabel >= 2, {
+    path: ['samplesPerLabel'],
+    message: 'a loss over pairs needs at least 2 samples per label',
+  })
+  .refine(({ optimizer: { learningRate, weightDecay } }) => learningRate * weightDecay < 1, {
+    path: ['optimizer', 'weightDecay'],
+    message: 'learningRate x weightDecay must stay below 1, or each step would erase the weights',
+  });
+
+const Index = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('exact'), metric: z.enum(METRICS) }),
+  z.strictObject({
+    kind: z.literal('hnsw'),
+    metric: z.enum(METRICS),
+    m: z.int().min(2).max(256),
+    efConstruction: count.max(100_000),
+    efSearch: count.max(100_000),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 31),
+  }),
+]);
+
+/** A whole configuration: unknown keys are errors, contradictions are refused with the reason. */
+export const RetrainConfigSchema: z.ZodType<RetrainConfig> = z.strictObject({
+  recipe: z.string().min(1).max(100),
+  backbone: z.string().min(1).max(4096),
+  views: count.max(64),
+  train: Train,
+  index: Index,
+  numShards: count.max(1024),
+  numReplicas: count.max(16),
+  gate: z.strictObject({ maxRecallDrop: share, minIndexRecall: share }),
+});

@@ -1,0 +1,121 @@
+import type { Derivation } from '../../contracts/artifacts.ts';
+import type { TrainProgress } from '../../contracts/training.ts';
+import type { TrainInput, TrainOutput } from '../../contracts/workflows.ts';
+import { trainHead } from '../../lib/train/train-head.ts';
+import type { StepReport } from '../../lib/train/train-head.ts';
+import { loadTensorFlow } from '../compute/tensorflow.ts';
+import type { Config } from '../config/env.ts';
+import type { Logger } from '../log/logger.ts';
+import { publishHeadModel } from '../models/publish-head-model.ts';
+import { modelSummaryOf } from '../models/model-summary.ts';
+import { readSnapshotRows } from '../snapshot/read-snapshot.ts';
+import type { Stores } from '../stores.ts';
+import { loadCachedFeatures } from './cached-features.ts';
+import { checkpointsOf } from './checkpoints.ts';
+import { trainingDataOf } from './training-data.ts';
+
+/** Real pictures of the catalogue on which the exported head is compared with tfjs. */
+const NUM_CHECK_IMAGES = 4;
+
+export interface TrainJob {
+  config: Config;
+  stores: Stores;
+  input: TrainInput;
+  logger: Logger;
+  signal: AbortSignal;
+  onProgress: (progress: TrainProgress) => void;
+}
+
+/**
+ * One training run from artefacts to artefact: finds the finished model, else resumes at the newest readable checkpoint, trains,
+ * exports and publishes. Equal inputs give an equal model artefact, however often the run was interrupted.
+ */
+export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
+  const { stores, input, logger, signal } = job;
+  const { snapshot, features, backbone, config } = input;
+  const derivation: Derivation = {
+    kind: 'model',
+    inputs: { snapshot, features, backbone },
+    config: { ...config },
+    seed: config.seed,
+  };
+  const found = await stores.artifacts.find(derivation);
+  if (found !== undefined) return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
+
+  const { tf, backend, tried } = await loadTensorFlow(job.config);
+  logger.info({ backend, tried }, 'training backend');
+  const checkpoints = checkpointsOf(
+    { artifacts: stores.artifacts, checkpoints: stores.registry.checkpoints },
+    derivation,
+  );
+  const rows = await readSnapshotRows(stores, snapshot);
+  const data = trainingDataOf(rows, await loadCachedFeatures(stores.artifacts, features));
+  const resumed = await checkpoints.latest((reason) => logger.warn({ reason }, 'a checkpoint is not readable'));
+  if (resumed) logger.info({ step: resumed.state.step, checkpoint: resumed.artifact }, 'training resumes');
+
+  let checkpoint = resumed?.artifact ?? null;
+  const startedAt = performance.now();
+  const firstStep = resumed?.state.step ?? 0;
+  const tell = (report: StepReport): Promise<void> => {
+    const seconds = (performance.now() - startedAt) / 1000;
+    const samples =
+      (report.step - firstStep) * Math.min(config.labelsPerBatch, data.numLabels) * config.samplesPerLabel;
+    const { epoch, step, numSteps, loss, learningRate } = report;
+    const recallByEpoch = [...report.recallByEpoch];
+    const samplesPerSecond = Math.round(samples / seconds);
+    const { epochs: numEpochs } = config;
+    job.onProgress({
+      epoch,
+      numEpochs,
+      step,
+      numSteps,
+      loss,
+      learningRate,
+      recallByEpoch,
+      samplesPerSecond,
+      backend,
+      checkpoint,
+    });
+    // A step blocks this process; between two, messages and the abort get their turn.
+    return new Promise((resolve) => setImmediate(resolve));
+  };
+  const head = await trainHead(tf, data, config, resumed?.state, {
+    signal,
+    onStep: tell,
+    onCheckpoint: async (state) => {
+      checkpoint = await checkpoints.save(state);
+    },
+  });
+
+  const backboneModel = await stores.artifacts.get(backbone);
+  const checkImages = await Promise.all(
+    [...new Set(rows.map(({ image }) => image))].slice(0, NUM_CHECK_IMAGES).map((image) => stores.blobs.get(image)),
+  );
+  // Only what is the same in every run: a duration here would give equal models different names.
+  const metrics = {
+    validationRecallAt1: head.recall,
+    bestEpoch: head.bestEpoch,
+    numEpochs: head.recallByEpoch.length,
+    numLabels: data.numLabels,
+    numPictures: data.labels.length,
+    numQueries: data.queryLabels.length,
+  };
+  const published = await publishHeadModel({
+    stores,
+    tf,
+    backbone: backboneModel,
+    kernel: head.kernel,
+    bias: head.bias,
+    derivation,
+    metrics: { ...metrics, recallByEpoch: head.recallByEpoch },
+    name: `${modelSummaryOf(backboneModel).name} + projection ${config.dim}`,
+    checkImages,
+  });
+  return { model: published.id, reused: false, metrics };
+}
+
+function numbersOf(metrics: Record<string, unknown>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
+}

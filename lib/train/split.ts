@@ -1,0 +1,55 @@
+import { labelOf } from '../../contracts/catalogue.ts';
+import type { SnapshotRow } from '../../contracts/catalogue.ts';
+import { randomOf } from './random.ts';
+
+export interface LabelledPicture {
+  /** SHA-256 of the picture. */
+  image: string;
+  label: string;
+}
+
+/** What is learnt from, and the retrieval task that judges: queries that the model never saw against the catalogue. */
+export interface Split {
+  train: LabelledPicture[];
+  queries: LabelledPicture[];
+  catalogue: LabelledPicture[];
+}
+
+/** Where the snapshot has no holdout examples: the share of labelled items that only judge. */
+export const HOLDOUT_SHARE = 0.1;
+
+/**
+ * Splits a snapshot, as a pure function of its rows. With holdout examples, they are the queries, and all items are the
+ * catalogue. Without, an item is held out by a hash of its id alone, so that it stays held out in every later snapshot and every
+ * model is judged by queries that no model learnt from; at least one item of each label stays. Unlabelled items take no part. A
+ * picture that is learnt from is never a query.
+ */
+export function splitSnapshot(rows: readonly SnapshotRow[]): Split {
+  const items = rows.flatMap((row) => {
+    const label = row.role === 'item' ? labelOf(row) : null;
+    return label === null ? [] : [{ id: row.id, image: row.image, label }];
+  });
+  const examples = rows.flatMap((row) => (row.role === 'example' ? [row] : []));
+  const learnt = examples.filter(({ split }) => split === 'train');
+  const holdout = examples.filter(({ split }) => split === 'holdout');
+  const judging = new Set(holdout.length > 0 ? [] : heldOut(items));
+  const kept = items.filter((item) => !judging.has(item));
+  const train = [...kept, ...learnt].map(picture);
+  const seen = new Set(train.map(({ image }) => image));
+  const queries = [...holdout, ...judging].filter(({ image }) => !seen.has(image)).map(picture);
+  return { train, queries, catalogue: kept.map(picture) };
+}
+
+function heldOut<T extends LabelledPicture & { id: string }>(items: readonly T[]): T[] {
+  return [...Map.groupBy(items, ({ label }) => label).values()].flatMap((group) => {
+    const drawn = group.map((item) => ({ item, at: randomOf('holdout', item.id)() }));
+    const judging = drawn.filter(({ at }) => at < HOLDOUT_SHARE);
+    if (judging.length < group.length) return judging.map(({ item }) => item);
+    const lowest = drawn.reduce((a, b) => (b.at < a.at ? b : a));
+    return drawn.filter((entry) => entry !== lowest).map(({ item }) => item);
+  });
+}
+
+function picture({ image, label }: LabelledPicture): LabelledPicture {
+  return { image, label };
+}
