@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import SqliteDatabase from 'better-sqlite3';
-import { CompiledQuery, Kysely, PostgresDialect, sql, SqliteDialect, SqliteDriver } from 'kysely';
-import type { DatabaseConnection, Driver, SqliteDialectConfig, Transaction } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import type { Transaction } from 'kysely';
 import pg from 'pg';
+import { PatientSqliteDialect, whenFree } from './patient-sqlite.ts';
 import type { Tables } from './schema.ts';
 
 export type DatabaseKind = 'sqlite' | 'postgres';
@@ -22,7 +22,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const BUSY_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** SQLite in a file, in WAL mode: several processes read while one writes. */
 export async function openSqlite(path: string): Promise<Database> {
@@ -49,54 +49,16 @@ export async function openSqlite(path: string): Promise<Database> {
 }
 
 async function connectSqlite(path: string, begin: 'begin' | 'begin immediate'): Promise<Kysely<Tables>> {
-  const connection = new SqliteDatabase(path, { timeout: BUSY_TIMEOUT_MS });
-  await useWriteAheadLog(connection);
+  const connection = new SqliteDatabase(path, { timeout: 0 });
+  await whenFree(() => connection.pragma('journal_mode = WAL'));
   // A commit survives a killed process; a power cut may undo the last ones but never damages the file.
   connection.pragma('synchronous = NORMAL');
-  return new Kysely<Tables>({ dialect: new Dialect({ database: connection }, begin) });
-}
-
-/** Several processes that open a new file at once: SQLite answers "busy" here without waiting its timeout. */
-async function useWriteAheadLog(connection: SqliteDatabase.Database): Promise<void> {
-  const deadline = Date.now() + BUSY_TIMEOUT_MS;
-  for (;;) {
-    try {
-      connection.pragma('journal_mode = WAL');
-      return;
-    } catch (error) {
-      if (!isBusy(error) || Date.now() > deadline) throw error;
-      await sleep(20);
-    }
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
-}
-
-/** Kysely's SQLite dialect, with the transaction's kind chosen: a write takes its lock at the start or waits for it. */
-class Dialect extends SqliteDialect {
-  readonly #config: SqliteDialectConfig;
-  readonly #begin: string;
-
-  constructor(config: SqliteDialectConfig, begin: string) {
-    super(config);
-    this.#config = config;
-    this.#begin = begin;
-  }
-
-  override createDriver(): Driver {
-    const driver = new SqliteDriver(this.#config);
-    driver.beginTransaction = async (connection: DatabaseConnection) => {
-      await connection.executeQuery(CompiledQuery.raw(this.#begin));
-    };
-    return driver;
-  }
+  return new Kysely<Tables>({ dialect: new PatientSqliteDialect({ database: connection }, begin) });
 }
 
 /** PostgreSQL; `onIdleError` hears of connections that break while nobody uses them (the pool replaces them). */
 export function openPostgres(url: string, onIdleError: (error: Error) => void): Database {
-  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: BUSY_TIMEOUT_MS });
+  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   pool.on('error', onIdleError);
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return {
