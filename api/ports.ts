@@ -93,7 +93,7 @@ export interface Retrainer {
   start(catalogue: string, request: RetrainRequest): Promise<RetrainStarted>;
   /** Undefined when the catalogue was never retrained (as far as Temporal still remembers). */
   status(catalogue: string): Promise<RetrainStatus | undefined>;
-  recipes(): { name: string; description: string; config: RetrainConfig }[];
+  recipes(): { name: string; about: string; config: RetrainConfig }[];
 }
 
 /** Everything the API stands on; `main.ts` brings the real ones, tests bring strict fakes. */

@@ -77,6 +77,6 @@ export class GenerationParamsDto extends createZodDto(
 
 export class RecipeListDto extends createZodDto(
   z.object({
-    recipes: z.array(z.object({ name: z.string(), description: z.string(), config: z.record(z.string(), z.json()) })),
+    recipes: z.array(z.object({ name: z.string(), about: z.string(), config: z.record(z.string(), z.json()) })),
   }),
 ) {}

@@ -6,6 +6,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { BrowserContext, Page } from 'playwright-core';
 import { createApp } from '../../api/app.ts';
 import type { ApiOptions } from '../../api/app.ts';
+import type { ApiPorts } from '../../api/ports.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { World, running } from '../api/fakes.ts';
 import { chromiumPath, openBrowser } from './browser.ts';
@@ -46,6 +47,10 @@ const VEHICLES: [code: string, title: string][] = [
   ['1f3ce-fe0f', 'Racing Car'],
 ];
 
+/** Images further down are loaded when they come into view. */
+const IMAGES_IN_VIEW_ARE_THERE = `[...document.images].every(
+  (image) => image.complete || image.getBoundingClientRect().top > window.innerHeight)`;
+
 /** Fruits near the first axis, vehicles near the second, each a little further from it than the one before. */
 function shop(): World {
   const world = new World();
@@ -85,8 +90,8 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
     await app.close();
   });
 
-  async function visit(options: Partial<ApiOptions> = {}, path = '/'): Promise<void> {
-    app = await createApp(world.ports(), { auth: 'off', limits: { eventIntervalMs: 50 }, ...options });
+  async function visit(options: Partial<ApiOptions> = {}, path = '/', ports: Partial<ApiPorts> = {}): Promise<void> {
+    app = await createApp(world.ports(ports), { auth: 'off', limits: { eventIntervalMs: 50 }, ...options });
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
     origin = `http://127.0.0.1:${port}`;
@@ -106,7 +111,7 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
   const heading = (text: string | RegExp) => page.locator('#results-title', { hasText: text }).waitFor();
   const look = async (name: string): Promise<void> => {
     if (SCREENSHOTS === undefined) return;
-    await page.waitForFunction(() => [...document.images].every((image) => image.complete));
+    await page.waitForFunction(IMAGES_IN_VIEW_ARE_THERE);
     await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
   };
 
@@ -114,10 +119,9 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
     await visit();
     await page.locator('.card').nth(21).waitFor();
     expect(await page.locator('.card').count()).toBe(22);
-    await page.waitForFunction(() => {
-      const images = [...document.querySelectorAll<HTMLImageElement>('.card img')];
-      return images.slice(0, 8).every((image) => image.complete && image.naturalWidth > 0);
-    });
+    await page.waitForFunction(
+      `[...document.querySelectorAll('.card img')].slice(0, 8).every((image) => image.naturalWidth > 0)`,
+    );
     expect(await page.locator('#serving').textContent()).toBe('Generation 1 answers');
     expect(complaints).toEqual([]);
     await look('catalogue');
@@ -158,20 +162,14 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
   it('finds by a photo that is dropped anywhere or pasted', async () => {
     await visit();
     const hand = (type: 'drop' | 'paste') =>
-      page.evaluate(
-        ([kind, base64]) => {
-          const bytes = Uint8Array.from(atob(base64!), (c) => c.charCodeAt(0));
-          const data = new DataTransfer();
-          data.items.add(new File([bytes], 'photo.png', { type: 'image/png' }));
-          const init = { bubbles: true, cancelable: true };
-          document.body.dispatchEvent(
-            kind === 'drop'
-              ? new DragEvent('drop', { ...init, dataTransfer: data })
-              : new ClipboardEvent('paste', { ...init, clipboardData: data }),
-          );
-        },
-        [type, picture('1f34e').toString('base64')],
-      );
+      page.evaluate(`{
+        const bytes = Uint8Array.from(atob('${picture('1f34e').toString('base64')}'), (c) => c.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], 'photo.png', { type: 'image/png' }));
+        const init = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };
+        const Kind = { drop: DragEvent, paste: ClipboardEvent }.${type};
+        document.body.dispatchEvent(new Kind('${type}', init));
+      }`);
     await page.locator('.card').first().waitFor();
     for (const type of ['drop', 'paste'] as const) {
       await hand(type);
@@ -229,9 +227,7 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
 
   it('keeps searching while Temporal is down, and says so', async () => {
     const down = () => Promise.reject(new LookalikeError('unavailable', 'Expected Temporal to answer, it did not.'));
-    const { ports } = world;
-    world.ports = () => ports.call(world, { retrainer: { start: down, status: down, recipes: () => [] } });
-    await visit();
+    await visit({}, '/', { retrainer: { start: down, status: down, recipes: () => [] } });
     await page.locator('#run-summary', { hasText: 'Searches go on.' }).waitFor();
     await page.getByRole('button', { name: /^Lemon/ }).click();
     await heading('items like Lemon');
@@ -249,7 +245,7 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
     await page.getByLabel('Key', { exact: true }).fill('lk_read_0123456789abcdef');
     await page.getByRole('button', { name: 'Use key' }).click();
     await page.locator('.card').first().waitFor();
-    await page.waitForFunction(() => document.querySelector<HTMLImageElement>('.card img')!.naturalWidth > 0);
+    await page.waitForFunction(`document.querySelector('.card img').naturalWidth > 0`);
     await page.getByRole('button', { name: 'Retrain' }).click();
     await page.getByRole('alert').filter({ hasText: 'scope "write"' }).waitFor();
   });
@@ -259,7 +255,7 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
     await page.setViewportSize({ width: 380, height: 800 });
     await page.locator('.card').first().waitFor();
     await look('narrow');
-    expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
+    expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
     await page.locator('.card').first().focus();
     await page.keyboard.press('Enter');
     await heading('21 items like Grapes');

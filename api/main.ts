@@ -1,0 +1,100 @@
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { loadConfig } from '../infra/config/env.ts';
+import type { Config } from '../infra/config/env.ts';
+import { createEmbedClient } from '../infra/data-plane/embed-client.ts';
+import { fetchImage } from '../infra/fetch/fetch-image.ts';
+import { createLogger } from '../infra/log/logger.ts';
+import type { Logger } from '../infra/log/logger.ts';
+import { createRouter } from '../infra/router/router.ts';
+import { openStores } from '../infra/stores.ts';
+import { lazyClient } from '../infra/temporal/connection.ts';
+import { createApp } from './app.ts';
+import { Lifecycle } from './health/lifecycle.service.ts';
+import { routerSearcher } from './search/router-searcher.ts';
+import { DEFAULT_LIMITS, authFor } from './settings.ts';
+import { recipes } from './training/recipes.ts';
+import { temporalRetrainer } from './training/temporal-retrainer.ts';
+
+/** So long health says `shutting_down` while requests are still taken, for a balancer to notice. */
+const NOTICE_MS = 500;
+/** Requests under way may take this long to finish; the supervisor's patience is a little longer. */
+const DRAIN_MS = 8_000;
+
+export interface RunningApi {
+  /** Base URL, with the port that was chosen. */
+  url: string;
+  /** Says so in health, drains, and closes everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the API on the configured address. Needs the registry; neither Temporal nor any worker has to run yet.
+ *
+ * @throws LookalikeError `unavailable` when the registry does not answer; the system's error when the port is taken
+ */
+export async function start(config: Config, logger: Logger = createLogger(config, 'api')): Promise<RunningApi> {
+  const stores = await openStores(config, logger);
+  const { routing } = stores.registry;
+  const { token } = config.dataPlane;
+  const router = createRouter({ routing, token, logger });
+  const embedder = createEmbedClient({ routing, token });
+  const temporal = await lazyClient(config);
+  const { imageBytes: maxBytes, searchDeadlineMs: timeoutMs } = DEFAULT_LIMITS;
+  const app = await createApp(
+    {
+      registry: stores.registry,
+      blobs: stores.blobs,
+      searcher: routerSearcher(router),
+      embedder,
+      fetchImage: (url, signal) => fetchImage(url, { allowedHosts: config.imageHosts, maxBytes, timeoutMs, signal }),
+      retrainer: temporalRetrainer(temporal, config, recipes),
+      logger,
+    },
+    { auth: authFor(config.api) },
+  );
+  await app.listen(config.api.port, config.api.host);
+  const url = urlOf(app);
+  logger.info({ url, auth: authFor(config.api) }, 'the API answers');
+  return {
+    url,
+    async close() {
+      app.get(Lifecycle).beginShutdown();
+      logger.info('draining');
+      await delay(NOTICE_MS);
+      await drain(app);
+      await Promise.all([router.close(), embedder.close(), temporal.connection.close()]);
+      await stores.close();
+      logger.info('the API stopped');
+    },
+  };
+}
+
+async function drain(app: NestFastifyApplication): Promise<void> {
+  const server = app.getHttpServer();
+  const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await app.close();
+  clearTimeout(impatience);
+}
+
+function urlOf(app: NestFastifyApplication): string {
+  const { address, family, port } = app.getHttpServer().address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+if (import.meta.main) {
+  const config = loadConfig();
+  const logger = createLogger(config, 'api');
+  try {
+    const api = await start(config, logger);
+    const stop = new Promise<void>((resolve) => {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve());
+    });
+    await stop;
+    await api.close();
+  } catch (error) {
+    logger.fatal({ err: error }, 'the API failed');
+    process.exitCode = 1;
+  }
+}
