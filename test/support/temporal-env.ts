@@ -22,16 +22,20 @@ export interface TemporalEnv {
 
 let installed = false;
 
+/** Once per file. Tests end workers and workflows in the middle of things; the core's warnings about that are expected. */
+export function quietRuntime(): void {
+  if (installed) return;
+  installed = true;
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    shutdownSignals: [],
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
+  });
+}
+
 /** A namespace of its own per test file, so that the fixed queue names do not collide. */
 export async function openTemporalEnv(title: string): Promise<TemporalEnv> {
-  if (!installed)
-    Runtime.install({
-      logger: new DefaultLogger('ERROR'),
-      shutdownSignals: [],
-      // Tests end workers and workflows in the middle of things; the core's warnings about that are expected.
-      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
-    });
-  installed = true;
+  quietRuntime();
   const address = inject('temporalAddress');
   const namespace = `test-${title}-${process.pid}`;
   const connection = await Connection.connect({ address });

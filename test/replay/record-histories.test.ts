@@ -1,0 +1,142 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { TASK_QUEUES } from '../../contracts/queues.ts';
+import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
+import type { EmbedCatalogueInput } from '../../contracts/workflows.ts';
+import { cancelRetrain, retrainResult, startRetrain } from '../../infra/temporal/retrain-client.ts';
+import { requestSwitch } from '../../infra/temporal/serve-client.ts';
+import { FakeWorld, retrainConfig, target } from '../support/fake-activities.ts';
+import type { ActivityName } from '../support/fake-activities.ts';
+import { openTemporalEnv } from '../support/temporal-env.ts';
+import type { TemporalEnv } from '../support/temporal-env.ts';
+import { startFakeHost, startFakeWorkers } from '../support/workers.ts';
+
+/**
+ * Renews the stored histories: RECORD_HISTORIES=1 npx vitest run --project workflow test/replay/record-histories.test.ts
+ * Only after a deliberate, incompatible change of a workflow: old histories are what running installations hold.
+ */
+describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () => {
+  const folder = join(import.meta.dirname, 'histories');
+  const catalogue = 'shop';
+  let env: TemporalEnv;
+  let world: FakeWorld;
+  const soon = { timeout: 30_000, interval: 50 };
+
+  beforeAll(async () => {
+    env = await openTemporalEnv('record');
+    await mkdir(folder, { recursive: true });
+  });
+  beforeEach(() => {
+    world = new FakeWorld();
+  });
+  afterAll(() => env?.close());
+
+  async function keep(name: string, workflowId: string, runId?: string): Promise<void> {
+    const history = await env.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    // Who ran it is nobody's business and would make every recording differ.
+    const anonymous = historyToJSON(history)
+      .replace(/"identity": "[^"]*"/g, '"identity": "worker"')
+      .replace(/"name": "\d+@[^"]*"/g, '"name": "sticky"')
+      .replace(/"stackTrace": "(?:[^"\\]|\\.)*"/g, '"stackTrace": ""');
+    const record = { workflowId, history: JSON.parse(anonymous) as unknown };
+    await writeFile(join(folder, `${name}.json`), `${JSON.stringify(record, null, 2)}\n`);
+  }
+
+  async function retrain(): Promise<{ workflowId: string; runId: string }> {
+    return startRetrain(env.client, { catalogue, config: retrainConfig, force: false });
+  }
+
+  it('of retraining and its children', async () => {
+    const workers = await startFakeWorkers(env, world);
+    const first = await retrain();
+    await retrainResult(env.client, first.workflowId, first.runId);
+    await keep('retrain-serving', first.workflowId, first.runId);
+    for (const step of ['features', 'train', 'embed', 'index']) {
+      await keep(`${step}-child`, workflowIds.step(first.workflowId, step));
+    }
+    const again = await retrain();
+    await retrainResult(env.client, again.workflowId, again.runId);
+    await keep('retrain-reused', again.workflowId, again.runId);
+
+    world.snapshot = 'snapshot-2';
+    world.recall['model-trained-snapshot-2-1'] = 0.1;
+    const rejected = await retrain();
+    await retrainResult(env.client, rejected.workflowId, rejected.runId);
+    await keep('retrain-rejected', rejected.workflowId, rejected.runId);
+
+    world.snapshot = 'snapshot-3';
+    world.failing.set('publishIndex', ApplicationFailure.nonRetryable('Expected recall 0.9, got 0.5.', 'gateRejected'));
+    const failed = await retrain();
+    await retrainResult(env.client, failed.workflowId, failed.runId).catch(() => undefined);
+    await keep('retrain-failed', failed.workflowId, failed.runId);
+
+    world.snapshot = 'snapshot-4';
+    const step: ActivityName = 'embedChunk';
+    world.stuck.add(step);
+    const before = world.count(step);
+    const cancelled = await retrain();
+    await vi.waitFor(() => expect(world.count(step)).toBeGreaterThan(before), soon);
+    await cancelRetrain(env.client, cancelled.workflowId);
+    await retrainResult(env.client, cancelled.workflowId, cancelled.runId).catch(() => undefined);
+    await keep('retrain-cancelled', cancelled.workflowId, cancelled.runId);
+    await keep('features-child-cancelled', workflowIds.step(cancelled.workflowId, 'features'));
+    await workers.stop();
+  });
+
+  it('of an embedding that continued as new', async () => {
+    world.numChunks = 12;
+    const workers = await startFakeWorkers(env, world);
+    const input: EmbedCatalogueInput = {
+      catalogue,
+      snapshot: 'snapshot-1',
+      model: 'model-backbone',
+      views: 1,
+      chunksPerRun: 8,
+    };
+    const handle = await env.client.workflow.start(WORKFLOWS.embedCatalogue, {
+      taskQueue: TASK_QUEUES.orchestrator,
+      workflowId: 'embed',
+      args: [input],
+    });
+    await handle.result();
+    await keep('embed-continued', 'embed', handle.firstExecutionRunId);
+    await keep('embed-last-run', 'embed');
+    await workers.stop();
+  });
+
+  it('of serving', async () => {
+    for (const number of [1, 2, 3]) {
+      world.generations.push({ number, status: 'building', snapshot: 's', config: '', runId: `${number}` });
+    }
+    const workers = [
+      await startFakeWorkers(env, world),
+      await startFakeHost(env, world, 'a'),
+      await startFakeHost(env, world, 'b'),
+    ];
+    const switchTo = (to: ReturnType<typeof target>) => requestSwitch(env.client, catalogue, to, null, 'record');
+    await switchTo(target(1));
+    await switchTo(target(2));
+    world.mute.add(3);
+    await switchTo(target(3, { startupTimeoutMs: 1000 })).catch(() => undefined);
+    const lost = world.endpoints.find(({ generation }) => generation === 2)!;
+    const placements = world.count('serveShard');
+    world.dead.add(lost.host);
+    await vi.waitFor(() => expect(world.count('serveShard')).toBeGreaterThan(placements), soon);
+    const supervisor = env.client.workflow.getHandle(workflowIds.serve(catalogue));
+    await keep('serve-running', supervisor.workflowId);
+    await supervisor.cancel();
+    await supervisor.result().catch(() => undefined);
+    await keep('serve-cancelled', supervisor.workflowId);
+    const keeper = workflowIds.replica(catalogue, 2, lost.shard, lost.replica);
+    await env.client.workflow
+      .getHandle(keeper)
+      .result()
+      .catch(() => undefined);
+    await keep('replica-lost-and-cancelled', keeper);
+    world.closed = true;
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
+});
