@@ -10,6 +10,8 @@ import { isPublicAddress } from './public-address.ts';
 
 const MAX_REDIRECTS = 3;
 
+type Resolve = (host: string) => Promise<LookupAddress[]>;
+
 export interface FetchImageOptions {
   /** Host names, `*.example.com` or `*`; none means no fetching at all. */
   allowedHosts: readonly string[];
@@ -20,7 +22,7 @@ export interface FetchImageOptions {
   /** For tests with local servers only. @default public addresses */
   allowAddress?: (address: string) => boolean;
   /** For tests only. @default the system's resolver */
-  resolve?: (host: string) => Promise<LookupAddress[]>;
+  resolve?: Resolve;
 }
 
 /**
@@ -33,7 +35,10 @@ export async function fetchImage(text: string, options: FetchImageOptions): Prom
   const rules = { allowedHosts: options.allowedHosts, allowAddress: options.allowAddress ?? isPublicAddress };
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
-  const agent = new Agent({ connect: { lookup: checkedLookup(rules, options.resolve ?? resolveAll) }, pipelining: 0 });
+  const agent = new Agent({
+    connect: { lookup: checkedLookup(rules, until(signal, options.resolve ?? resolveAll)) },
+    pipelining: 0,
+  });
   try {
     const response = await follow(text, rules, agent, signal);
     return await readBody(response, options.maxBytes);
@@ -54,6 +59,8 @@ async function follow(
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const headers = { accept: 'image/*', 'accept-encoding': 'identity', 'user-agent': 'lookalike' };
     const response = await request(url, { dispatcher, signal, headers, method: 'GET' });
+    // A body that is given up emits an error; without a listener that would end the process.
+    response.body.on('error', () => undefined);
     if (response.statusCode === 200) return response;
     const { location } = response.headers;
     const isRedirect = [301, 302, 303, 307, 308].includes(response.statusCode);
@@ -87,12 +94,21 @@ async function readBody({ body, headers }: Dispatcher.ResponseData, maxBytes: nu
   return Buffer.concat(chunks);
 }
 
+/** The system's resolver cannot be interrupted; this stops waiting for it. */
+function until(signal: AbortSignal, resolve: Resolve): Resolve {
+  return (host) =>
+    new Promise((done, fail) => {
+      signal.addEventListener('abort', () => fail(signal.reason as Error), { once: true });
+      resolve(host).then(done, fail);
+    });
+}
+
 function resolveAll(host: string): Promise<LookupAddress[]> {
   return lookup(host, { all: true });
 }
 
 /** Resolves once and hands over only checked addresses: a second, different DNS answer has no chance to be used. */
-function checkedLookup(rules: UrlRules, resolve: (host: string) => Promise<LookupAddress[]>): LookupFunction {
+function checkedLookup(rules: UrlRules, resolve: Resolve): LookupFunction {
   return (host, options, callback) => {
     resolve(host).then(
       (addresses) => {
