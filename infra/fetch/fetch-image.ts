@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises';
+import dns from 'node:dns/promises';
 import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
@@ -35,17 +35,16 @@ export async function fetchImage(text: string, options: FetchImageOptions): Prom
   const rules = { allowedHosts: options.allowedHosts, allowAddress: options.allowAddress ?? isPublicAddress };
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
-  const agent = new Agent({
-    connect: { lookup: checkedLookup(rules, until(signal, options.resolve ?? resolveAll)) },
-    pipelining: 0,
-  });
+  const lookup = checkedLookup(rules, until(signal, options.resolve ?? resolveAll));
+  const agent = new Agent({ connect: { lookup, timeout: options.timeoutMs }, pipelining: 0 });
   try {
     const response = await follow(text, rules, agent, signal);
     return await readBody(response, options.maxBytes);
   } catch (error) {
     throw failure(error, text, options, deadline);
   } finally {
-    await agent.destroy();
+    // Not awaited: a connection attempt that hangs would hold up the answer past the deadline.
+    void agent.destroy().catch(() => undefined);
   }
 }
 
@@ -104,7 +103,7 @@ function until(signal: AbortSignal, resolve: Resolve): Resolve {
 }
 
 function resolveAll(host: string): Promise<LookupAddress[]> {
-  return lookup(host, { all: true });
+  return dns.lookup(host, { all: true });
 }
 
 /** Resolves once and hands over only checked addresses: a second, different DNS answer has no chance to be used. */
