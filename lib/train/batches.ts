@@ -33,10 +33,10 @@ export function batchOf(pool: Pool, { labelsPerBatch, samplesPerLabel, seed }: B
   for (const label of chosen) {
     const pictures = pool.byLabel[label]!;
     const order = sampleDistinct(samplesPerLabel, pictures.length, random);
-    const firstView = Math.floor(random() * pool.views);
+    const views = order.map(() => Math.floor(random() * pool.views));
     for (let i = 0; i < samplesPerLabel; i++, at++) {
-      const repeat = Math.floor(i / order.length);
-      const view = pictures.length > i ? Math.floor(random() * pool.views) : (firstView + repeat) % pool.views;
+      const turn = Math.floor(i / order.length);
+      const view = (views[i % order.length]! + turn) % pool.views;
       rows[at] = pictures[order[i % order.length]!]! * pool.views + view;
       labels[at] = label;
     }
