@@ -55,10 +55,13 @@ export async function connectClient(config: TemporalConfig): Promise<Client> {
   return new Client({ connection, namespace, dataConverter });
 }
 
-/** A client that connects at its first call: for the API, which answers searches while Temporal is down. */
+/**
+ * A client that connects at its first call: for the API, which answers searches while Temporal is down. Calls are tried once: the
+ * SDK's retries would hold a request for seconds, and one whose pause outlasts `close()` throws where nobody can catch it.
+ */
 export async function lazyClient(config: TemporalConfig): Promise<Client> {
   const { options, namespace } = await connectionSettings(config);
-  const connection = Connection.lazy({ ...options, ...CHANNEL, connectTimeout: '10 seconds' });
+  const connection = Connection.lazy({ ...options, ...CHANNEL, connectTimeout: '10 seconds', interceptors: [] });
   return new Client({ connection, namespace, dataConverter });
 }
 
