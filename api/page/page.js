@@ -103,7 +103,7 @@ async function refresh() {
     if (state.query === null) await browse(signal);
     else await search(signal);
   } catch (error) {
-    if (!signal.aborted) showProblem(error);
+    if (!signal.aborted) showNoAnswer(error);
   } finally {
     if (!signal.aborted) byId('grid').removeAttribute('aria-busy');
   }
@@ -166,7 +166,7 @@ function showQuery() {
   picture.hidden = query === null;
   byId('file-label').textContent = query === null ? 'Choose a photo' : 'Choose another photo';
   if (query === null) {
-    byId('query-caption').textContent = 'Or click any item on the right.';
+    byId('query-caption').textContent = 'Or click any item.';
   } else if (query.kind === 'item') {
     byId('query-caption').textContent = query.item.title ?? query.item.id;
     showPicture(picture, query.item.imageUrl).catch(() => (picture.hidden = true));
@@ -181,6 +181,15 @@ function showQuery() {
 
 function showEmpty(text) {
   say(byId('empty'), text);
+}
+
+/** The results of the query before must not stand under this one. */
+function showNoAnswer(error) {
+  byId('grid').replaceChildren();
+  byId('more').hidden = true;
+  byId('results-title').textContent = 'No answer';
+  for (const id of ['timing', 'answered', 'empty']) say(byId(id), '');
+  showProblem(error);
 }
 
 function showProblem(error) {
