@@ -41,16 +41,25 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
  */
 async function embed(model: ModelFiles, image: Uint8Array, seeds: (number | null)[]): Promise<EmbedAnswer> {
   const started = performance.now();
-  const tensors = await preprocessViews(image, model.preprocessing, seeds);
+  const tensors = await preprocessViews(image, model.preprocessing, seeds, takeBuffer);
   const decoded = performance.now();
   const { size } = model.preprocessing;
   const vectors: Float32Array[] = [];
   for (const tensor of tensors) {
     const features = await sessions.run(model.backbone, tensor, [3, size, size]);
     const vector = model.head === null ? features : await sessions.run(model.head, features, [model.featureDim]);
+    spareBuffers.push(tensor);
     vectors.push(expectUsable(vector, model));
   }
   return { vectors, decodeMs: decoded - started, inferMs: performance.now() - decoded };
+}
+
+/** Input tensors that were run and may be overwritten; as many as this thread ever had in flight. */
+const spareBuffers: Float32Array[] = [];
+
+function takeBuffer(length: number): Float32Array {
+  const at = spareBuffers.findIndex((buffer) => buffer.length === length);
+  return at < 0 ? new Float32Array(length) : spareBuffers.splice(at, 1)[0]!;
 }
 
 async function applyHead(model: ModelFiles, features: Float32Array, numRows: number): Promise<Float32Array> {

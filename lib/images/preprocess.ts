@@ -21,20 +21,21 @@ export async function preprocess(bytes: Uint8Array, p: Preprocessing, view?: Vie
   return tensor!;
 }
 
-/** Several views of one picture; each equals what {@link preprocess} gives for it alone. */
+/**
+ * Several views of one picture; each equals what {@link preprocess} gives for it alone. `allocate` may hand out used
+ * buffers, of any content: fresh ones cost more than filling them (0.45 of 3 ms a picture).
+ */
 export async function preprocessViews(
   bytes: Uint8Array,
   p: Preprocessing,
   seeds: readonly (number | null)[],
+  allocate: (length: number) => Float32Array = (length) => new Float32Array(length),
 ): Promise<Float32Array[]> {
   const image = await openImage(bytes);
   const wantsAugmented = seeds.some((seed) => seed !== null);
   const base = wantsAugmented ? await augmentationBase(image, p) : undefined;
-  return Promise.all(
-    seeds.map(async (seed) =>
-      toTensor(seed === null ? await plainView(image, p) : await augmentedView(base!, p, seed), p),
-    ),
-  );
+  const views = seeds.map((seed) => (seed === null ? plainView(image, p) : augmentedView(base!, p, seed)));
+  return (await Promise.all(views)).map((pixels) => toTensor(pixels, p, allocate(3 * p.size * p.size)));
 }
 
 async function plainView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
@@ -71,15 +72,16 @@ async function augmentedView(base: Pixels, p: Preprocessing, seed: number): Prom
   return { data, width: info.width, height: info.height };
 }
 
-/** HWC bytes -> CHW floats through one table per channel: no division per pixel. */
-function toTensor(pixels: Pixels, p: Preprocessing): Float32Array {
-  const area = p.size * p.size;
-  const tensor = new Float32Array(3 * area);
-  for (let channel = 0; channel < 3; channel++) {
-    const table = new Float32Array(256);
-    for (let value = 0; value < 256; value++) table[value] = (value - p.mean[channel]!) / p.std[channel]!;
-    const offset = channel * area;
-    for (let i = 0, from = channel; i < area; i++, from += 3) tensor[offset + i] = table[pixels.data[from]!]!;
+/** HWC bytes -> CHW floats, in one pass over the bytes. */
+function toTensor({ data }: Pixels, { size, mean, std }: Preprocessing, tensor: Float32Array): Float32Array {
+  const area = size * size;
+  const red = tensor.subarray(0, area);
+  const green = tensor.subarray(area, 2 * area);
+  const blue = tensor.subarray(2 * area);
+  for (let i = 0, from = 0; i < area; i++, from += 3) {
+    red[i] = (data[from]! - mean[0]) / std[0];
+    green[i] = (data[from + 1]! - mean[1]) / std[1];
+    blue[i] = (data[from + 2]! - mean[2]) / std[2];
   }
   return tensor;
 }
