@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { ARTIFACT_KINDS } from '../contracts/artifacts.ts';
 import type { Artifact, ArtifactKind } from '../contracts/artifacts.ts';
-import { LookalikeError, isLookalikeError } from '../contracts/errors.ts';
+import { isLookalikeError } from '../contracts/errors.ts';
 import type { Stores } from '../infra/stores.ts';
 import { collectGarbage } from '../infra/artifacts/garbage.ts';
 import { wholeNumber } from './options.ts';
@@ -103,15 +103,4 @@ function drawTree(node: LineageNode, indent = ''): string[] {
 
 function bytesOf(artifact: Artifact): string {
   return formatNumber(Object.values(artifact.manifest.files).reduce((sum, file) => sum + file.sizeBytes, 0));
-}
-
-/** The artefact a person names: an id, or `current` for what serves. */
-export async function resolveModel(stores: Stores, catalogue: string, model: string): Promise<string> {
-  if (model !== 'current') return model;
-  const serving = await stores.registry.routing.routingTable(catalogue);
-  if (serving !== undefined) return serving.model;
-  throw new LookalikeError(
-    'notFound',
-    `Expected catalogue ${catalogue} to have a serving model, found none. Run \`lookalike retrain\`, or use --model pretrained.`,
-  );
 }

@@ -1,14 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { LookalikeError, errorMessage } from '../contracts/errors.ts';
+import { resolveModel } from '../infra/evaluation/resolve-model.ts';
 import { createEmbedder } from '../infra/inference/embedder.ts';
-import { ensureBackbone } from '../infra/models/ensure-backbone.ts';
-import { ensurePretrained } from '../infra/models/publish-head-model.ts';
-import type { Stores } from '../infra/stores.ts';
-import { resolveModel } from './artifacts.ts';
 import { CATALOGUE_OPTION } from './options.ts';
 import { handles, withStores } from './run-command.ts';
-import type { CommandContext } from './run-command.ts';
 import { stackReporter } from './stack-events.ts';
 
 /** How many numbers of a vector a person is shown. */
@@ -24,8 +20,16 @@ export function addEmbedCommand(program: Command): void {
       .option('--model <model>', 'current (what serves), pretrained, or the id of a model artefact', 'current'),
     async (context, { catalogue, model: named }, ...images) =>
       withStores(context, async (stores) => {
-        const model = await modelNamed(context, stores, catalogue, named);
-        const embedder = createEmbedder({ config: context.config, stores });
+        const { config } = context;
+        const report = stackReporter(context.progress);
+        const model = await resolveModel({
+          stores,
+          config,
+          model: named,
+          catalogue,
+          report: (event) => report({ type: 'provision', event }),
+        });
+        const embedder = createEmbedder({ config, stores });
         try {
           const bytes = await Promise.all(images.map(readPicture));
           const results = await embedder.embed(model, bytes, { priority: 'online', signal: context.signal });
@@ -43,21 +47,6 @@ export function addEmbedCommand(program: Command): void {
         }
       }),
   );
-}
-
-/** The model artefact a person means; the untrained one is made if it is not there yet. */
-export async function modelNamed(
-  context: CommandContext,
-  stores: Stores,
-  catalogue: string,
-  model: string,
-): Promise<string> {
-  if (model !== 'pretrained') return resolveModel(stores, catalogue, model);
-  const report = stackReporter(context.progress);
-  const backbone = await ensureBackbone(stores, context.config, 'efficientnet-lite0', (event) =>
-    report({ type: 'provision', event }),
-  );
-  return (await ensurePretrained(stores, backbone.id)).id;
 }
 
 async function readPicture(path: string): Promise<Buffer> {

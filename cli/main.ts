@@ -5,6 +5,7 @@ import { addCatalogueCommands } from './catalogue.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addEmbedCommand } from './embed.ts';
+import { addEvalCommand } from './eval.ts';
 import { addKeyCommands } from './keys.ts';
 import { addRetrainCommand } from './retrain.ts';
 import { addSearchCommand } from './search.ts';
@@ -38,6 +39,7 @@ for (const add of [
   addArtifactCommands,
   addSearchCommand,
   addEmbedCommand,
+  addEvalCommand,
   addDoctorCommand,
   addKeyCommands,
 ]) {

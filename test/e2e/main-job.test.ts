@@ -1,0 +1,185 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ImportSummary } from '../../contracts/catalogue.ts';
+import type { SearchAnswer } from '../../contracts/serving.ts';
+import type { RetrievalQuality } from '../../contracts/training.ts';
+import type { RetrainOutput } from '../../contracts/workflows.ts';
+import { writeDemoFiles } from '../../infra/demo/emoji.ts';
+import type { DemoFiles } from '../../infra/demo/emoji.ts';
+import { identify, isAlive } from '../../infra/supervisor/process-identity.ts';
+import { createInstallation } from './installation.ts';
+import type { Installation } from './installation.ts';
+
+const CATALOGUE = 'shop';
+const IN = ['--catalogue', CATALOGUE];
+const NUM_PRODUCTS = 150;
+
+interface Row {
+  id: string;
+  image: string;
+  category: string;
+  label: string;
+  title: string;
+}
+
+let shop: Installation;
+let files: DemoFiles;
+let first: RetrainOutput;
+
+const rowsOf = (path: string): Row[] =>
+  readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Row);
+
+const retrain = (): Promise<RetrainOutput> =>
+  shop.json<RetrainOutput>('retrain', ...IN, '--recipe', 'demo', '--set', 'train.epochs=6', '--wait');
+
+// The tests of this file are the steps of one story and run in order.
+describe('the main job through the command line', () => {
+  beforeAll(() => {
+    shop = createInstallation();
+    files = writeDemoFiles(join(shop.dataDir, 'files'), NUM_PRODUCTS);
+  });
+  afterAll(() => shop.dispose());
+
+  test('up --detach starts every process and returns when the API answers', async () => {
+    const state = await shop.json<Awaited<ReturnType<Installation['state']>>>('up', '--detach');
+    expect(state.status).toBe('ready');
+    expect(state.processes.map(({ name }) => name)).toEqual([
+      'temporal',
+      'orchestrator-1',
+      'trainer-1',
+      'embedder-1',
+      'searcher-1',
+      'searcher-2',
+      'api',
+      'guardian',
+    ]);
+    expect(state.processes.every(({ process }) => process !== null && isAlive(process))).toBe(true);
+    expect((await fetch(`${state.urls.api}/health/live`)).status).toBe(200);
+  });
+
+  test('a second up is refused with the process that runs', async () => {
+    const { code, stdout } = await shop.cli('up', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'conflict' } });
+  });
+
+  test('items and examples are imported, and importing them again changes nothing', async () => {
+    const [items, train, holdout] = [files.items, files.train, files.holdout];
+    for (const { path, numRows, as } of [
+      { ...items, as: 'items' },
+      { ...train, as: 'train' },
+      { ...holdout, as: 'holdout' },
+    ]) {
+      const summary = await shop.json<ImportSummary>('catalogue', 'import', path, '--as', as, ...IN);
+      expect(summary).toMatchObject({ added: numRows, changed: 0, unchanged: 0, rejected: [] });
+    }
+    const again = await shop.json<ImportSummary>('catalogue', 'import', items.path, ...IN);
+    expect(again).toMatchObject({ added: 0, changed: 0, unchanged: items.numRows });
+  });
+
+  test('retrain --wait ends with a serving generation that beats the untrained model', async () => {
+    first = await retrain();
+    expect(first.outcome).toBe('serving');
+    expect(first.quality.candidate.numQueries).toBe(files.holdout.numRows);
+    expect(first.quality.candidate.recall['1']).toBeGreaterThan(first.quality.pretrained.recall['1'] ?? 1);
+  });
+
+  test('search by picture, by item and by vector find the same picture first', async () => {
+    const item = rowsOf(files.items.path)[17]!;
+    const byImage = await shop.json<SearchAnswer>('search', '--image', item.image, ...IN, '--k', '5');
+    expect(byImage.hits).toHaveLength(5);
+    expect(byImage.hits[0]).toMatchObject({ id: item.id, category: item.category, title: item.title });
+    expect(byImage.hits[0]?.score).toBeCloseTo(1, 4);
+    expect(byImage.coverage.shardsAnswered).toBe(byImage.coverage.shardsAsked);
+
+    const embedded = await shop.json<{ model: string }>('embed', item.image, ...IN);
+    expect(embedded.model).toBe(byImage.model);
+    const vectorFile = join(shop.dataDir, 'vector.json');
+    writeFileSync(vectorFile, JSON.stringify(embedded));
+    const byVector = await shop.json<SearchAnswer>('search', '--vector', vectorFile, ...IN, '--k', '5');
+    expect(byVector.hits).toEqual(byImage.hits);
+
+    const byId = await shop.json<SearchAnswer>(
+      'search',
+      '--id',
+      item.id,
+      ...IN,
+      '--k',
+      '5',
+      '--category',
+      item.category,
+    );
+    expect(byId.hits.every(({ category }) => category === item.category)).toBe(true);
+  });
+
+  test('eval of the serving model over the same files finds what the gate found', async () => {
+    const args = [
+      '--queries',
+      files.holdout.path,
+      '--catalogue',
+      files.items.path,
+      '--match',
+      'label',
+      '--in',
+      CATALOGUE,
+    ];
+    const quality = await shop.json<RetrievalQuality & { model: string }>('eval', ...args, '--model', 'current');
+    expect(quality.model).toBe(first.model);
+    expect(quality.numQueries).toBe(files.holdout.numRows);
+    expect(quality.recall['1']).toBeCloseTo(first.quality.candidate.recall['1'] ?? NaN, 6);
+  });
+
+  test('the lineage of the index leads to the model, the snapshot and the backbone weights', async () => {
+    const { stdout } = await shop.cli('artifacts', 'lineage', first.index ?? '');
+    for (const part of [first.model, 'snapshot-', 'embeddings-']) expect(stdout).toContain(part);
+  });
+
+  test('a second retrain over an unchanged catalogue reuses every artefact', async () => {
+    const second = await retrain();
+    expect(second).toMatchObject({ outcome: 'serving', model: first.model, index: first.index });
+    expect(second.reused.length).toBeGreaterThan(0);
+  });
+
+  test('a new product is findable after the next retrain, which embeds only its picture', async () => {
+    // Products beyond the limit are not in the catalogue yet.
+    const known = new Set(rowsOf(files.items.path).map(({ label }) => label));
+    const all = writeDemoFiles(join(shop.dataDir, 'all-files'));
+    const fresh = rowsOf(all.items.path).find(({ label, id }) => !known.has(label) && id === label)!;
+    const path = join(shop.dataDir, 'new.jsonl');
+    writeFileSync(path, `${JSON.stringify(fresh)}\n`);
+    expect(await shop.json('catalogue', 'import', path, ...IN)).toMatchObject({ added: 1 });
+
+    const before = await planned();
+    const output = await retrain();
+    expect(output.outcome).toBe('serving');
+    expect((await planned()) - before).toBe(1);
+    const answer = await shop.json<SearchAnswer>('search', '--image', fresh.image, ...IN);
+    expect(answer.hits[0]?.id).toBe(fresh.id);
+  });
+
+  test('down stops every process', async () => {
+    const state = await shop.state();
+    const pids = [state.supervisor, ...state.processes.map((row) => row.process)].filter((process) => process !== null);
+    expect(pids.every(({ pid }) => identify(pid) !== undefined)).toBe(true);
+    expect(await shop.json('down')).toMatchObject({ outcome: 'stopped' });
+    expect(pids.filter(isAlive)).toEqual([]);
+    expect(await shop.json('status')).toMatchObject({ status: 'stopped' });
+  });
+});
+
+/** How many pictures all embedding plans of the backbone together list: what was really computed. */
+async function planned(): Promise<number> {
+  const { artifacts } = await shop.json<{ artifacts: { manifest: { summary: { numTodo?: number } } }[] }>(
+    'artifacts',
+    'list',
+    '--kind',
+    'embeddingPlan',
+    '--limit',
+    '1000',
+  );
+  return artifacts.reduce((sum, { manifest }) => sum + Number(manifest.summary.numTodo ?? 0), 0);
+}
