@@ -11,7 +11,6 @@ import type { Stores } from '../infra/stores.ts';
 import { requestSwitch } from '../infra/temporal/serve-client.ts';
 import { beating, quick } from './heartbeat.ts';
 import type { CatalogueActivities, OpenedGeneration } from './interfaces.ts';
-import { watchPublishing } from './reused.ts';
 import { servingTarget } from '../infra/temporal/serving-target.ts';
 
 export interface CatalogueDeps {
@@ -30,10 +29,11 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
   return {
     takeSnapshot: ({ catalogue }) =>
       beating(async () => {
-        const watched = watchPublishing(stores);
-        const { id, manifest } = await createSnapshot(watched.stores, catalogue);
+        const { id, manifest } = await createSnapshot(stores, catalogue);
+        // A snapshot is always written down to know its id; an earlier generation tells whether it is an old one.
+        const reused = (await generations.list(catalogue)).some(({ snapshot }) => snapshot === id);
         const { numItems, numExamples, numImages } = manifest.summary as SnapshotSummary;
-        return { artifact: id, reused: watched.reused(), numItems, numExamples, numImages };
+        return { artifact: id, reused, numItems, numExamples, numImages };
       }),
 
     openGeneration: ({ catalogue, snapshot, config, always }) =>

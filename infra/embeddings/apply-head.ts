@@ -50,7 +50,8 @@ export async function applyHead(options: {
       yield await embedder.applyHead(model, plain, block.length, signal);
     }
   }
-  return publishEmbeddings(stores, {
+  // Awaited here: the features must stay open until the last row was read.
+  return await publishEmbeddings(stores, {
     derivation,
     views: 1,
     dim,
