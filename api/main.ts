@@ -52,7 +52,7 @@ export async function start(config: Config, logger: Logger = createLogger(config
       retrainer: temporalRetrainer(temporal, config, recipes),
       logger,
     },
-    { auth: authFor(config.api) },
+    { auth: authFor(config.api), limits: { requestsPerMinute: config.api.requestsPerMinute } },
   );
   await app.listen(config.api.port, config.api.host);
   const url = urlOf(app);

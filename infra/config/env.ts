@@ -28,6 +28,8 @@ const Env = z.object({
   /** Where the API listens. Anything but a loopback address demands API keys. */
   LOOKALIKE_HOST: z.string().default('127.0.0.1'),
   LOOKALIKE_PORT: port.default(7700),
+  /** Requests a minute that the API takes from one key, or from one address where there is none. */
+  LOOKALIKE_RATE_LIMIT: z.coerce.number().int().min(1).default(6000),
   /** `on` demands API keys on loopback too. */
   LOOKALIKE_AUTH: z.enum(['auto', 'on']).default('auto'),
   /** The key that `lookalike search` shows an API that demands one. */
@@ -82,7 +84,7 @@ export interface Config {
         accessKeyId: string | null;
         secretAccessKey: string | null;
       };
-  api: { host: string; port: number; auth: 'auto' | 'on'; key: string | null };
+  api: { host: string; port: number; auth: 'auto' | 'on'; key: string | null; requestsPerMinute: number };
   temporal: {
     address: string | null;
     /** A profile of temporal.toml; without one that file is not read, so that it cannot redirect a local run. */
@@ -120,6 +122,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
       host: raw.LOOKALIKE_HOST,
       port: raw.LOOKALIKE_PORT,
       auth: raw.LOOKALIKE_AUTH,
+      requestsPerMinute: raw.LOOKALIKE_RATE_LIMIT,
       key: raw.LOOKALIKE_API_KEY ?? null,
     },
     temporal: {
