@@ -5,11 +5,6 @@ import { MAX_ROW_BYTES } from './source-row.ts';
 import type { Source, SourceRow } from './source-row.ts';
 import { bytesFrom, decodeUtf8, NOT_UTF8, textStart } from './utf8.ts';
 
-interface CsvRecord {
-  record: string[];
-  info: { lines: number };
-}
-
 /** Comma-separated with a header line naming at least `id` and `image`. Rows are numbered by the line they end on. */
 export async function openCsv(path: string): Promise<Omit<Source, 'folder'>> {
   const start = await textStart(path);
@@ -50,28 +45,36 @@ function valueOf(header: string[], fields: string[]): Record<string, unknown> {
 /** Parsed byte by byte (as Latin-1) and decoded cell by cell, so that one bad byte spoils one row, not the file. */
 async function* readRecords(path: string, start: number): AsyncGenerator<Reading> {
   const skipped: Reading[] = [];
+  // The parser counts a CRLF inside quotes as two lines.
+  let countedTwice = 0;
   const parser = parse({
     encoding: 'latin1',
-    info: true,
     relax_column_count: true,
     skip_empty_lines: true,
     skip_records_with_error: true,
     max_record_size: MAX_ROW_BYTES,
+    // The line number travels as the first cell.
+    on_record: (cells: string[], { lines }) => {
+      for (const cell of cells) countedTwice += cell.split('\r\n').length - 1;
+      return [String(lines - countedTwice), ...cells];
+    },
     on_skip: (error) => {
-      const row = typeof error?.lines === 'number' ? error.lines : 0;
-      skipped.push({ row, unreadable: `Expected a CSV record, got something else: ${errorMessage(error)}` });
+      const row = typeof error?.lines === 'number' ? error.lines - countedTwice : 0;
+      const reason = errorMessage(error).replace(/ at line \d+/, '');
+      skipped.push({ row, unreadable: `Expected a CSV record, got something else: ${reason}` });
       return undefined;
     },
   });
   // Errors of the file surface in the loop below.
   pipeline(bytesFrom(path, start), parser, () => undefined);
   try {
-    for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
-      yield* skipped.splice(0);
-      const fields = record.map((cell) => decodeUtf8(Buffer.from(cell, 'latin1')));
+    for await (const [line, ...cells] of parser as AsyncIterable<string[]>) {
+      const row = Number(line);
+      const fields = cells.map((cell) => decodeUtf8(Buffer.from(cell, 'latin1')));
       const whole = fields.filter((cell) => cell !== undefined);
-      if (whole.length < fields.length) yield { row: info.lines, unreadable: NOT_UTF8 };
-      else yield { row: info.lines, fields: whole };
+      yield whole.length < fields.length ? { row, unreadable: NOT_UTF8 } : { row, fields: whole };
+      // The parser reads ahead: what it skipped may come later in the file, so the header goes first.
+      yield* skipped.splice(0);
     }
   } catch (error) {
     skipped.push({ row: 0, unreadable: `Expected CSV to the end, stopped reading here: ${errorMessage(error)}` });
