@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { LookalikeError, errorMessage, isLookalikeError } from '../contracts/errors.ts';
+import { workflowIds } from '../contracts/workflows.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
 import { describeRetrain, retrainProgress, retrainResult, trainProgress } from '../infra/temporal/retrain-client.ts';
 import type { ProgressDisplay, Task } from './progress.ts';
@@ -9,6 +10,8 @@ import { causes, describeTraining } from './workflow-view.ts';
 const LOOK_EVERY_MS = 500;
 /** The run goes on while nobody can look at it; after this the looking is given up, not the run. */
 const BLIND_MS = 180_000;
+/** What the steps that take long are counted in. */
+const UNITS: Readonly<Record<string, string>> = { train: 'steps', features: 'chunks', embed: 'chunks' };
 
 /**
  * Shows a retraining run until it ends. A server or worker that is away for a while is waited for.
@@ -34,7 +37,7 @@ export async function followRetrain(options: {
     try {
       const { status } = await describeRetrain(client, workflowId, runId);
       const steps = await retrainProgress(client, workflowId, runId).catch(() => null);
-      if (steps !== null) await view.show(steps, () => trainProgress(client, workflowId));
+      if (steps !== null) await view.show(steps, (step) => liveFrame(client, workflowId, step));
       if (status !== 'RUNNING') return await resultOf(client, workflowId, runId);
       seenAt = performance.now();
     } catch (error) {
@@ -67,7 +70,7 @@ class StepView {
     this.#progress = progress;
   }
 
-  async show(now: RetrainProgress, training: () => ReturnType<typeof trainProgress>): Promise<void> {
+  async show(now: RetrainProgress, look: (step: string) => Promise<LiveFrame | undefined>): Promise<void> {
     if (this.#isAway) this.#progress.line('  The run answers again.');
     this.#isAway = false;
     for (const { name, status, detail } of now.steps) {
@@ -78,9 +81,9 @@ class StepView {
         if (before !== status) this.#taskOf(name).finish([status, detail].filter(Boolean).join(', '));
         continue;
       }
-      const frame = name === 'train' ? await training().catch(() => undefined) : undefined;
-      const done = frame ? { done: frame.step, total: frame.numSteps } : countsIn(detail);
-      this.#taskOf(name).update(done?.done ?? 0, done?.total ?? null, frame ? describeTraining(frame) : detail);
+      // Behind a server or worker that is away stands a step that is merely not seen.
+      const frame = (await look(name).catch(() => undefined)) ?? { ...countsIn(detail), detail };
+      this.#taskOf(name).update(frame.done ?? 0, frame.total ?? null, frame.detail);
     }
   }
 
@@ -90,13 +93,31 @@ class StepView {
   }
 
   #taskOf(name: string): Task {
-    const task = this.#tasks.get(name) ?? this.#progress.task(name, name === 'train' ? 'steps' : 'pictures');
+    const task = this.#tasks.get(name) ?? this.#progress.task(name, UNITS[name] ?? '');
     this.#tasks.set(name, task);
     return task;
   }
 }
 
-/** The numbers of a step's detail such as `1,200 of 3,800 pictures`. */
+/** How far a running step is. */
+interface LiveFrame {
+  done?: number;
+  total?: number;
+  detail: string;
+}
+
+/** What a step's own workflow says: training in its heartbeats, embedding in its progress. */
+async function liveFrame(client: Client, workflowId: string, step: string): Promise<LiveFrame | undefined> {
+  if (step === 'train') {
+    const training = await trainProgress(client, workflowId);
+    return training && { done: training.step, total: training.numSteps, detail: describeTraining(training) };
+  }
+  if (step !== 'features' && step !== 'embed') return undefined;
+  const detail = (await retrainProgress(client, workflowIds.step(workflowId, step))).steps[0]?.detail;
+  return detail === undefined ? undefined : { ...countsIn(detail), detail };
+}
+
+/** The numbers of a step's detail such as `12 of 90 chunks`. */
 function countsIn(detail: string): { done: number; total: number } | undefined {
   const match = /([\d,]+) of ([\d,]+)/.exec(detail);
   const number = (text: string | undefined): number => Number(text?.replaceAll(',', ''));

@@ -47,17 +47,23 @@ function blank(width: number, height: number): Sharp {
   return sharp({ create: { width, height, channels: 4, background: WHITE } });
 }
 
-function cellOf(picture: Buffer, isRight: boolean): Promise<Buffer> {
-  const margin = (CELL - PICTURE) / 2;
+async function cellOf(picture: Buffer, isRight: boolean): Promise<Buffer> {
   const frame = 4;
-  const extend = { top: margin - frame, bottom: margin - frame, left: margin - frame, right: margin - frame };
-  return sharp(picture)
+  const space = (CELL - PICTURE) / 2 - frame;
+  const framed = await sharp(picture)
     .resize(PICTURE, PICTURE, { fit: 'contain', background: WHITE })
     .flatten({ background: WHITE })
-    .extend({ top: frame, bottom: frame, left: frame, right: frame, background: isRight ? RIGHT : WHITE })
-    .extend({ ...extend, background: WHITE })
+    .extend({ ...allSides(frame), background: isRight ? RIGHT : WHITE })
     .png()
     .toBuffer();
+  return sharp(framed)
+    .extend({ ...allSides(space), background: WHITE })
+    .png()
+    .toBuffer();
+}
+
+function allSides(width: number): { top: number; bottom: number; left: number; right: number } {
+  return { top: width, bottom: width, left: width, right: width };
 }
 
 function page(queries: ShownQuery[]): string {
