@@ -39,15 +39,20 @@ export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork
   const timing = { ...TIMING, ...deps.timing };
   const leases = new ShardLeases(host);
   const leaving = new Set<Promise<void>>();
+  /** The newest attempt per replica: one that lost its heartbeat may end after its successor started on this very host. */
+  const newest = new Map<string, symbol>();
 
-  async function giveUp(catalogue: string, row: ShardEndpoint, owner: string): Promise<void> {
+  async function giveUp(catalogue: string, row: ShardEndpoint, owner: string, attempt: symbol): Promise<void> {
+    if (newest.get(owner) !== attempt) return;
     await routing.removeEndpoint(catalogue, row);
     await delay(timing.drainMs);
+    if (newest.get(owner) !== attempt) return;
+    newest.delete(owner);
     await leases.release(owner, row.artifact);
   }
 
   /** Answers until another host has taken the replica over, or nobody does. */
-  async function linger(catalogue: string, row: ShardEndpoint, owner: string): Promise<void> {
+  async function linger(catalogue: string, row: ShardEndpoint, owner: string, attempt: symbol): Promise<void> {
     const until = Date.now() + timing.lingerMs;
     while (Date.now() < until) {
       const rows = await routing.endpoints(catalogue, row.generation);
@@ -55,7 +60,7 @@ export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork
       if (current?.url !== row.url) break;
       await delay(100);
     }
-    await giveUp(catalogue, row, owner);
+    await giveUp(catalogue, row, owner, attempt);
   }
 
   const activities: SearchHostActivities = {
@@ -63,6 +68,8 @@ export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork
       beating<'rotated'>(async ({ signal, report }) => {
         const owner = `${catalogue}/g${generation}/s${shard}/r${replica}`;
         const row: ShardEndpoint = { generation, shard, replica, url: host.url, host: name, artifact };
+        const attempt = Symbol(owner);
+        newest.set(owner, attempt);
         await leases.acquire(owner, artifact);
         try {
           signal.throwIfAborted();
@@ -76,10 +83,10 @@ export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork
           return 'rotated';
         } catch (error) {
           if (isWorkerShutdown(signal)) {
-            const left = linger(catalogue, row, owner).finally(() => leaving.delete(left));
+            const left = linger(catalogue, row, owner, attempt).finally(() => leaving.delete(left));
             leaving.add(left);
           } else {
-            await giveUp(catalogue, row, owner);
+            await giveUp(catalogue, row, owner, attempt);
           }
           throw error;
         }

@@ -73,8 +73,10 @@ export async function trainProgress(client: Client, workflowId: string): Promise
     throw error;
   });
   const details = about?.raw.pendingActivities?.[0]?.heartbeatDetails?.payloads?.[0]?.data;
-  if (about?.status.name !== 'RUNNING' || details === null || details === undefined) return undefined;
-  return JSON.parse(Buffer.from(details).toString('utf8')) as TrainProgress;
+  // Until its first step an attempt's heartbeats carry nothing.
+  if (about?.status.name !== 'RUNNING' || !details?.length) return undefined;
+  const progress = JSON.parse(Buffer.from(details).toString('utf8')) as TrainProgress | null;
+  return progress ?? undefined;
 }
 
 /** Waits for the end. @throws WorkflowFailedError whose causes tell why */
