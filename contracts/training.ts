@@ -26,7 +26,7 @@ export interface TrainConfig {
   samplesPerLabel: number;
   /** Dropout on the input features, 0..1. */
   featureDropout: number;
-  /** Stop after this many epochs without a better validation recall@1; 0 never stops early. */
+  /** Stop after this many epochs without a better validation recall@1 and keep the best; 0 runs to the end and keeps the last. */
   patience: number;
   checkpointEverySteps: number;
   seed: number;

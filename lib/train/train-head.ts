@@ -64,7 +64,8 @@ export interface TrainedHead {
 }
 
 /**
- * Trains a projection on cached features and keeps the best epoch by validation recall@1. A run resumed from any of its
+ * Trains a projection on cached features. With `patience` the best epoch by validation recall@1 is kept, without it the
+ * last. A run resumed from any of its
  * checkpoints ends in the same bytes as an uninterrupted one on the same backend: all that is drawn at random is a pure function
  * of (seed, step).
  * @throws LookalikeError `cancelled` | `nonFinite` before the update that would have spoilt the head
@@ -121,8 +122,9 @@ export async function trainHead(
       if (done % perEpoch === 0) {
         const recall = validate(tf, head, queries, catalogue, data);
         recallByEpoch.push(recall);
-        // Without queries there is nothing to choose by: the last epoch stands.
-        if (best === null || recall > best.recall || queries.length === 0) best = { epoch, recall, ...bestOf(head) };
+        // Without early stopping the schedule has come to rest at the end, and the last epoch is the wanted one.
+        const isBetter = best === null || config.patience === 0 || queries.length === 0 || recall > best.recall;
+        if (isBetter) best = { epoch, recall, ...bestOf(head) };
       }
       if (done % config.checkpointEverySteps === 0 && done < numSteps) {
         await onCheckpoint?.({ step: done, recallByEpoch: [...recallByEpoch], best, ...head.read() });
