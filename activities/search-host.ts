@@ -64,7 +64,7 @@ export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork
   }
 
   const activities: SearchHostActivities = {
-    serveShard: ({ catalogue, generation, shard, replica, artifact }) =>
+    serveShard: ({ catalogue, generation, shard, replica, artifact, stayMs = Infinity }) =>
       beating<'rotated'>(async ({ signal, report }) => {
         const owner = `${catalogue}/g${generation}/s${shard}/r${replica}`;
         const row: ShardEndpoint = { generation, shard, replica, url: host.url, host: name, artifact };
@@ -74,7 +74,7 @@ export function createSearchHostActivities(deps: SearchHostDeps): SearchHostWork
         try {
           signal.throwIfAborted();
           await routing.putEndpoint(catalogue, row);
-          const until = Date.now() + timing.rotateMs;
+          const until = Date.now() + Math.min(timing.rotateMs, stayMs);
           while (Date.now() < until) {
             report({ url: host.url, ...host.load() });
             await delay(timing.watchMs, undefined, { signal });

@@ -136,6 +136,8 @@ export interface ServeReplicaInput {
   artifact: string;
   /** Where the supervisor, which sees all replicas at once, would put it first. */
   preferredHost?: string;
+  /** The host asks to be started again after this time, so that its keeper can look for a better place. */
+  stayMs?: number;
   /** Hosts lost in a row without a success between; sets the pause before the next try. Carried over continue-as-new. */
   losses?: number;
 }

@@ -13,7 +13,11 @@ import type { ReplicaState, ServeReplicaInput } from '../contracts/workflows.ts'
 import { hosting, serving } from './activity-options.ts';
 import { rootMessage } from './failure.ts';
 import { replicaChangedSignal } from './messages.ts';
-import { chooseHost, retryDelayMs } from './policy/placement.ts';
+import { chooseHost, isCrowded, retryDelayMs } from './policy/placement.ts';
+
+/** Twins may meet on the one host that came up first; the second of them looks for a place of its own this often. */
+const SETTLE_IN_MS = 15_000;
+const LOOK_AROUND_MS = 120_000;
 
 /** A stay longer than this was not a start-up failure, so the next placement need not wait. */
 const SETTLED_MS = 60_000;
@@ -25,6 +29,7 @@ const SETTLED_MS = 60_000;
  */
 export async function serveReplica(input: ServeReplicaInput): Promise<void> {
   let losses = input.losses ?? 0;
+  let stays = 0;
   let host: string | null = input.preferredHost ?? null;
   let lostHost: string | null = null;
   try {
@@ -41,8 +46,15 @@ export async function serveReplica(input: ServeReplicaInput): Promise<void> {
       await report(input, host, 'hosted', `On index worker \`${host}\`.`);
       const since = Date.now();
       try {
-        await hosting(host).serveShard(input);
+        const stayMs = input.replica === 0 ? undefined : stays === 0 ? SETTLE_IN_MS : LOOK_AROUND_MS;
+        await hosting(host).serveShard({ ...input, stayMs });
         losses = 0;
+        stays += 1;
+        const better: string | null = input.replica === 0 ? null : await placeApart(input, host);
+        if (better !== null) {
+          host = better;
+          stays = 0;
+        }
       } catch (error) {
         if (isCancellation(error)) throw error;
         if (Date.now() - since > SETTLED_MS) losses = 0;
@@ -50,6 +62,7 @@ export async function serveReplica(input: ServeReplicaInput): Promise<void> {
         log.warn('Replica lost its host', { host, why });
         await report(input, host, 'lost', `Lost on \`${host}\`: ${why}`);
         lostHost = host;
+        stays = 0;
         host = null;
         await sleep(retryDelayMs(losses));
         losses += 1;
@@ -68,6 +81,16 @@ async function place(input: ServeReplicaInput, avoid: string | null): Promise<st
   const { catalogue, generation, shard, replica } = input;
   const { hosts, endpoints } = await serving.listSearchHosts({ catalogue, generations: [generation] });
   return chooseHost({ generation, shard, replica, hosts: hosts.map(({ host }) => host), endpoints, avoid });
+}
+
+/** Another host, if the replica now shares its own with a twin and need not. */
+async function placeApart(input: ServeReplicaInput, host: string): Promise<string | null> {
+  const { catalogue, generation, shard, replica } = input;
+  const { hosts, endpoints } = await serving.listSearchHosts({ catalogue, generations: [generation] });
+  const request = { generation, shard, replica, endpoints };
+  if (!isCrowded(request, host)) return null;
+  const other = chooseHost({ ...request, hosts: hosts.map((live) => live.host), avoid: host });
+  return other === null || other === host || isCrowded(request, other) ? null : other;
 }
 
 /** Tells people and the supervisor; a supervisor that is gone does not stop serving. */

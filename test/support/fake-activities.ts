@@ -212,14 +212,17 @@ export function fakeSearchHost(world: FakeWorld, host: string): SearchHostActivi
       const same = (other: ShardEndpoint): boolean =>
         other.generation === generation && other.shard === shard && other.replica === replica;
       world.endpoints = [...world.endpoints.filter((other) => !same(other)), row];
+      let rotated = false;
       try {
-        while (!world.closed) {
+        const until = Date.now() + (input.stayMs ?? Infinity);
+        while (!world.closed && Date.now() < until) {
           if (!world.dead.has(host)) Context.current().heartbeat();
           await sleep(50);
         }
+        rotated = true;
         return 'rotated';
       } finally {
-        if (!world.dead.has(host)) {
+        if (!world.dead.has(host) && !rotated) {
           world.endpoints = world.endpoints.filter((other) => other !== row);
           world.drained.push(`g${generation}/s${shard}/r${replica}@${host}`);
         }

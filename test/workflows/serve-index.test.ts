@@ -76,7 +76,19 @@ describe('serveIndex', () => {
     }
   });
 
-  it('places a replica at once when its keeper was told of a host that is gone', async () => {
+  it('takes twins apart that met on the only host, once another one is there', async () => {
+    await hosts('a');
+    await switchTo(target(1, { numReplicas: 2 }));
+    await vi.waitFor(() => expect(served(1)).toHaveLength(4), soon);
+    await hosts('b');
+    await vi.waitFor(() => {
+      const placed = world.endpoints.map(({ shard, replica, host }) => `${shard}/${replica}@${host[0]}`);
+      expect(placed.sort()).toEqual(['0/0@a', '0/1@b', '1/0@a', '1/1@b']);
+    }, soon);
+    expect(world.drained).toEqual([]);
+  });
+
+  it('places a replica elsewhere when its keeper was told of a host that is gone', async () => {
     await hosts('a');
     world.hosts.add('ghost');
     await switchTo(target(1, { startupTimeoutMs: 60_000 }));

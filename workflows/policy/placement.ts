@@ -39,6 +39,17 @@ export function chooseHost(request: PlacementRequest): string | null {
   return candidates.toSorted((one, other) => load(one) - load(other) || inTurn(one) - inTurn(other))[0] ?? null;
 }
 
+/**
+ * Whether the replica stands beside a twin of a lower number. Only the higher one counts as crowded, so that of two that share a
+ * host one moves and not both.
+ */
+export function isCrowded(request: Omit<PlacementRequest, 'hosts' | 'avoid'>, host: string): boolean {
+  const { generation, shard, replica, endpoints } = request;
+  return endpoints.some(
+    (row) => row.generation === generation && row.shard === shard && row.replica < replica && row.host === host,
+  );
+}
+
 /** Pause before a replica is placed again after `losses` losses in a row: 0.2 s at first, 10 s at most. */
 export function retryDelayMs(losses: number): number {
   return Math.min(10_000, 200 * 2 ** Math.min(losses, 10));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chooseHost, retryDelayMs } from '../../../workflows/policy/placement.ts';
+import { chooseHost, isCrowded, retryDelayMs } from '../../../workflows/policy/placement.ts';
 
 const base = { generation: 1, shard: 0, replica: 0, endpoints: [], avoid: null };
 const row = (shard: number, replica: number, host: string, generation = 1) => ({ generation, shard, replica, host });
@@ -52,6 +52,15 @@ describe('chooseHost', () => {
         expect(Math.max(...loads) - Math.min(...loads)).toBeLessThanOrEqual(1);
       }),
     );
+  });
+});
+
+describe('isCrowded', () => {
+  it('holds for the higher of two twins on one host only', () => {
+    const endpoints = [row(0, 0, 'a'), row(0, 1, 'a'), row(1, 0, 'b')];
+    expect(isCrowded({ ...base, replica: 1, endpoints }, 'a')).toBe(true);
+    expect(isCrowded({ ...base, replica: 0, endpoints }, 'a')).toBe(false);
+    expect(isCrowded({ ...base, replica: 1, endpoints }, 'b')).toBe(false);
   });
 });
 
