@@ -26,6 +26,11 @@ export interface TrainJob {
   onProgress: (progress: TrainProgress) => void;
 }
 
+/** What decides a trained model; its checkpoints are kept under it too. */
+export function trainingDerivation({ snapshot, features, backbone, config }: TrainInput): Derivation {
+  return { kind: 'model', inputs: { snapshot, features, backbone }, config: { ...config }, seed: config.seed };
+}
+
 /**
  * One training run from artefacts to artefact: finds the finished model, else resumes at the newest readable checkpoint, trains,
  * exports and publishes. Equal inputs give an equal model artefact, however often the run was interrupted.
@@ -33,12 +38,7 @@ export interface TrainJob {
 export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
   const { stores, input, logger, signal } = job;
   const { snapshot, features, backbone, config } = input;
-  const derivation: Derivation = {
-    kind: 'model',
-    inputs: { snapshot, features, backbone },
-    config: { ...config },
-    seed: config.seed,
-  };
+  const derivation = trainingDerivation(input);
   const found = await stores.artifacts.find(derivation);
   if (found !== undefined) return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
 

@@ -5,7 +5,7 @@ import { openStores } from '../stores.ts';
 import type { TrainEvent, TrainRequest } from './protocol.ts';
 import { trainAndPublish } from './train-and-publish.ts';
 
-/** Progress goes to the parent at most this often. */
+/** Progress goes to the parent at most this often, but for a new checkpoint and the end, which it hears of at once. */
 const PROGRESS_EVERY_MS = 200;
 
 const abort = new AbortController();
@@ -19,6 +19,7 @@ process.on('message', (request: TrainRequest) => {
 async function train({ config, input }: Extract<TrainRequest, { type: 'start' }>): Promise<void> {
   const logger = createLogger(config, 'train');
   let told = 0;
+  let toldCheckpoint: string | null = null;
   try {
     const stores = await openStores(config, logger);
     try {
@@ -30,8 +31,10 @@ async function train({ config, input }: Extract<TrainRequest, { type: 'start' }>
         signal: abort.signal,
         onProgress: (progress) => {
           const now = performance.now();
-          if (now - told < PROGRESS_EVERY_MS && progress.step < progress.numSteps) return;
+          const isNews = progress.checkpoint !== toldCheckpoint || progress.step === progress.numSteps;
+          if (now - told < PROGRESS_EVERY_MS && !isNews) return;
           told = now;
+          toldCheckpoint = progress.checkpoint;
           tell({ type: 'progress', progress });
         },
       });
