@@ -1,11 +1,12 @@
 import type { RetrainConfig, TrainConfig } from '../../contracts/training.ts';
+import { INDEX_DEFAULTS, LOSS_DEFAULTS, OPTIMIZER_DEFAULTS } from './kind-defaults.ts';
 
 /** A head of normalised softmax over proxies: short, stable, the strongest on few pictures per label. */
 const PROXY_HEAD: TrainConfig = {
   strategy: 'single',
   dim: 256,
-  loss: { kind: 'proxySoftmax', scale: 16, margin: 0.2 },
-  optimizer: { kind: 'adam', learningRate: 5e-3, weightDecay: 1, momentum: 0.9 },
+  loss: { kind: 'proxySoftmax', ...LOSS_DEFAULTS.proxySoftmax },
+  optimizer: { kind: 'adam', ...OPTIMIZER_DEFAULTS.adam },
   schedule: { warmupEpochs: 1 },
   epochs: 60,
   labelsPerBatch: 64,
@@ -21,7 +22,7 @@ const DEFAULT: RetrainConfig = {
   backbone: 'efficientnet-lite0',
   views: 8,
   train: PROXY_HEAD,
-  index: { kind: 'hnsw', metric: 'cosine', m: 16, efConstruction: 200, efSearch: 64, seed: 1 },
+  index: { kind: 'hnsw', metric: 'cosine', ...INDEX_DEFAULTS.hnsw },
   numShards: 2,
   numReplicas: 2,
   gate: { maxRecallDrop: 0.01, minIndexRecall: 0.95 },
@@ -42,7 +43,7 @@ export const RECIPES: Readonly<Record<string, { about: string; config: RetrainCo
       views: 2,
       train: {
         ...PROXY_HEAD,
-        loss: { kind: 'supCon', temperature: 0.1 },
+        loss: { kind: 'supCon', ...LOSS_DEFAULTS.supCon },
         optimizer: { kind: 'adam', learningRate: 1e-3, weightDecay: 0.1, momentum: 0.9 },
         epochs: 20,
         labelsPerBatch: 256,
@@ -56,7 +57,7 @@ export const RECIPES: Readonly<Record<string, { about: string; config: RetrainCo
     config: {
       ...DEFAULT,
       recipe: 'visnetTriplet',
-      train: { ...PROXY_HEAD, loss: { kind: 'visnetTriplet', margin: 0.3, inClassShare: 0.3 } },
+      train: { ...PROXY_HEAD, loss: { kind: 'visnetTriplet', ...LOSS_DEFAULTS.visnetTriplet } },
     },
   },
   batchHardTriplet: {
@@ -64,7 +65,7 @@ export const RECIPES: Readonly<Record<string, { about: string; config: RetrainCo
     config: {
       ...DEFAULT,
       recipe: 'batchHardTriplet',
-      train: { ...PROXY_HEAD, loss: { kind: 'batchHardTriplet', margin: 0.3 } },
+      train: { ...PROXY_HEAD, loss: { kind: 'batchHardTriplet', ...LOSS_DEFAULTS.batchHardTriplet } },
     },
   },
   fast: {

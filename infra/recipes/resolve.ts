@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { z } from 'zod';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
+import { explainIssues } from './explain.ts';
+import { KINDS } from './kind-defaults.ts';
+import { nearest } from './nearest.ts';
 import { RECIPES } from './recipes.ts';
 import { RetrainConfigSchema } from './schema.ts';
 
@@ -21,26 +23,30 @@ export function listRecipes(): { name: string; about: string; config: RetrainCon
 }
 
 /**
- * The full configuration of a run: recipe, then file, then single settings. Choosing another `kind` of loss, optimiser or index
- * replaces that part instead of mixing parameters of both.
- * @throws LookalikeError `invalidInput` naming every key that is unknown or out of range
+ * The full configuration of a run: recipe, then file, then single settings. Where another `kind` of loss, optimiser or index is
+ * chosen, what is not said about it takes that kind's defaults; parameters of the kind before do not stay.
+ * @throws LookalikeError `invalidInput` naming every key that is unknown or out of range, and what was probably meant
  */
 export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: RecipeChoice = {}): RetrainConfig {
-  const known = Object.hasOwn(RECIPES, recipe) ? RECIPES[recipe] : undefined;
-  if (known === undefined) {
-    const names = Object.keys(RECIPES).join(', ');
-    throw new LookalikeError('invalidInput', `Expected a recipe of ${names}; got "${recipe}".`);
+  const found = Object.hasOwn(RECIPES, recipe) ? RECIPES[recipe] : undefined;
+  if (found === undefined) {
+    const names = Object.keys(RECIPES);
+    const meant = nearest(recipe, names);
+    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`;
+    throw new LookalikeError('invalidInput', `Expected a recipe of ${names.join(', ')}; got "${recipe}".${hint}`);
   }
-  let config = structuredClone(known.config) as unknown as JsonObject;
+  const known = structuredClone(found.config) as unknown as JsonObject;
   const overrides = typeof file === 'string' ? readConfigFile(file) : (file ?? {});
   if (!isPlainObject(overrides)) {
     throw new LookalikeError('invalidInput', 'Expected the configuration file to hold an object.');
   }
-  config = merged(config, overrides);
-  for (const setting of set) config = merged(config, parseSetting(setting));
+  // All settings at once: which of them stands first must not decide what a change of kind leaves of the others.
+  const settings = set.map(parseSetting).reduce((all, next) => merged(all, next, null), {});
+  const config = merged(merged(known, overrides, ''), settings, '');
   const parsed = RetrainConfigSchema.safeParse(config);
   if (!parsed.success) {
-    throw new LookalikeError('invalidInput', `The configuration is not usable.\n${z.prettifyError(parsed.error)}`);
+    const faults = explainIssues(parsed.error.issues, config, known);
+    throw new LookalikeError('invalidInput', `The configuration is not usable.\n${faults}`);
   }
   return parsed.data;
 }
@@ -55,14 +61,29 @@ function readConfigFile(path: string): unknown {
   }
 }
 
-function merged(base: JsonObject, change: JsonObject): JsonObject {
-  if ('kind' in change && 'kind' in base && change['kind'] !== base['kind']) return { ...change };
-  const out = { ...base };
+/** `change` over `base`, which stands at `path` of a configuration; `null`: at none, so that kinds mean nothing. */
+function merged(base: JsonObject, change: JsonObject, path: string | null): JsonObject {
+  const out = { ...startOf(base, change, path) };
   for (const [key, value] of Object.entries(change)) {
-    const before = Object.hasOwn(base, key) ? base[key] : undefined;
-    out[key] = isPlainObject(value) && isPlainObject(before) ? merged(before, value) : value;
+    // Assigned, it would replace the prototype, past every check of keys.
+    if (key === '__proto__') throw new LookalikeError('invalidInput', 'Expected no key "__proto__".');
+    const before = Object.hasOwn(out, key) ? out[key] : undefined;
+    const inner = path === null ? null : path === '' ? key : `${path}.${key}`;
+    out[key] = isPlainObject(value) ? merged(isPlainObject(before) ? before : {}, value, inner) : value;
   }
   return out;
+}
+
+/** What a change is laid over: the part as it was or, when it chooses another kind, that kind's defaults. */
+function startOf(base: JsonObject, change: JsonObject, path: string | null): JsonObject {
+  const part = path === null ? undefined : KINDS[path];
+  const kind = change['kind'];
+  if (part === undefined || typeof kind !== 'string' || kind === base['kind']) return base;
+  const defaults = Object.hasOwn(part.defaults, kind) ? part.defaults[kind] : undefined;
+  // An unknown kind is the one fault to report.
+  if (defaults === undefined) return base;
+  const kept = Object.fromEntries(Object.entries(base).filter(([key]) => part.shared.includes(key)));
+  return { ...kept, ...defaults };
 }
 
 function parseSetting(setting: string): JsonObject {

@@ -54,7 +54,7 @@ const Index = z.discriminatedUnion('kind', [
     kind: z.literal('hnsw'),
     metric: z.enum(METRICS),
     m: z.int().min(2).max(256),
-    efConstruction: count.max(100_000),
+    efConstruction: count.max(10_000),
     efSearch: count.max(100_000),
     seed: z
       .int()

@@ -36,7 +36,7 @@ describe('trainingDataOf', () => {
 
   it('refuses what nothing can judge, and says what to import', () => {
     const single = [item('a', 'x'), item('b', 'y')];
-    for (const rows of [single, [...single, { ...holdout('q', 'x'), image: 'image of a' } as SnapshotRow]]) {
+    for (const rows of [single, [...single, { ...holdout('q', 'x'), image: 'image of a' }]]) {
       expect(() => trainingDataOf(rows, features('a', 'b'))).toThrow(/no holdout examples.*--as holdout/);
     }
     expect(() => trainingDataOf([...single, holdout('q', 'x')], features('a', 'b'))).toThrow('--as holdout');

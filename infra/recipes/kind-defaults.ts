@@ -1,0 +1,33 @@
+import type { IndexSpec } from '../../contracts/ann.ts';
+import type { LossConfig, TrainConfig } from '../../contracts/training.ts';
+
+type Parameters<T extends { kind: string }> = { [K in T['kind']]: Omit<Extract<T, { kind: K }>, 'kind'> };
+
+/** What a loss is given when only its kind is chosen. */
+export const LOSS_DEFAULTS: Parameters<LossConfig> = {
+  proxySoftmax: { scale: 16, margin: 0.2 },
+  batchHardTriplet: { margin: 0.3 },
+  visnetTriplet: { margin: 0.3, inClassShare: 0.3 },
+  supCon: { temperature: 0.1 },
+};
+
+/** Decay per step is learningRate x weightDecay: the same 0.005 for both. `momentum` acts in sgd alone. */
+export const OPTIMIZER_DEFAULTS: Record<TrainConfig['optimizer']['kind'], Omit<TrainConfig['optimizer'], 'kind'>> = {
+  adam: { learningRate: 5e-3, weightDecay: 1, momentum: 0.9 },
+  sgd: { learningRate: 0.1, weightDecay: 0.05, momentum: 0.9 },
+};
+
+/** Without the metric: it means the same to every kind, so it stays as it was. */
+export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec, { kind: K }>, 'kind' | 'metric'> } = {
+  exact: {},
+  hnsw: { m: 16, efConstruction: 200, efSearch: 64, seed: 1 },
+};
+
+/** The parts of a configuration that come in kinds, by their path: each kind's parameters, and what all kinds share. */
+export const KINDS: Readonly<
+  Record<string, { defaults: Record<string, Readonly<Record<string, number>>>; shared: readonly string[] }>
+> = {
+  'train.loss': { defaults: LOSS_DEFAULTS, shared: [] },
+  'train.optimizer': { defaults: OPTIMIZER_DEFAULTS, shared: [] },
+  index: { defaults: INDEX_DEFAULTS, shared: ['metric'] },
+};

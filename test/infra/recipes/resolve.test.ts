@@ -1,0 +1,141 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { RECIPES } from '../../../infra/recipes/recipes.ts';
+import { listRecipes, resolveRetrainConfig } from '../../../infra/recipes/resolve.ts';
+import type { RecipeChoice } from '../../../infra/recipes/resolve.ts';
+import { temporaryFolder } from '../artifacts/temporary-folder.ts';
+
+const set = (...settings: string[]) => resolveRetrainConfig({ set: settings });
+
+/** The message of the refusal, which is always the caller's fault. */
+function refusal(choice: RecipeChoice): string {
+  try {
+    resolveRetrainConfig(choice);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'invalidInput' });
+    return (error as Error).message;
+  }
+  return expect.unreachable('the configuration was taken');
+}
+
+describe('recipes', () => {
+  it.each(Object.keys(RECIPES))('%s is complete and valid, and carries its own name', (recipe) => {
+    expect(resolveRetrainConfig({ recipe })).toEqual(RECIPES[recipe]!.config);
+    expect(RECIPES[recipe]!.config.recipe).toBe(recipe);
+  });
+
+  it('are listed with what they are for, and resolving one changes none', () => {
+    const before = JSON.stringify(listRecipes());
+    set('train.epochs=3', 'train.loss.kind=supCon').train.optimizer.momentum = 0;
+    expect(JSON.stringify(listRecipes())).toBe(before);
+  });
+
+  it('of unknown name are refused with the nearest one', () => {
+    expect(refusal({ recipe: 'defualt' })).toContain('Did you mean "default"?');
+    expect(refusal({ recipe: 'constructor' })).toContain('Expected a recipe of default, demo');
+  });
+});
+
+describe('overrides', () => {
+  it('are laid over the recipe from a YAML file, a JSON file or an object, single settings last', () => {
+    const folder = temporaryFolder();
+    const [yaml, json] = [join(folder, 'a.yaml'), join(folder, 'a.json')];
+    writeFileSync(yaml, 'views: 3\ntrain:\n  epochs: 7\n  loss: {margin: 0.1}\n');
+    writeFileSync(json, '{"views":3,"train":{"epochs":7,"loss":{"margin":0.1}}}');
+    const object = { views: 3, train: { epochs: 7, loss: { margin: 0.1 } } };
+    for (const file of [yaml, json, object]) {
+      const config = resolveRetrainConfig({ recipe: 'fast', file, set: ['train.epochs=9'] });
+      const { train, ...rest } = RECIPES['fast']!.config;
+      const loss = { kind: 'proxySoftmax', scale: 16, margin: 0.1 };
+      expect(config).toEqual({ ...rest, views: 3, train: { ...train, epochs: 9, loss } });
+    }
+  });
+
+  it('that cannot be read as an object are refused', () => {
+    const path = join(temporaryFolder(), 'a.yaml');
+    expect(refusal({ file: path })).toContain(`Expected a YAML or JSON configuration at ${path}`);
+    writeFileSync(path, 'train: [');
+    expect(refusal({ file: path })).toContain(`Expected a YAML or JSON configuration at ${path}`);
+    writeFileSync(path, '- 1');
+    expect(refusal({ file: path })).toContain('to hold an object');
+    for (const setting of ['epochs', '=3', 'train..epochs=3', '__proto__.x=1']) {
+      expect(refusal({ set: [setting] })).toContain('Expected a setting as key.path=value');
+    }
+  });
+});
+
+describe('a change of kind', () => {
+  it.each([
+    ['train.loss.kind=supCon', { kind: 'supCon', temperature: 0.1 }],
+    ['train.loss.kind=batchHardTriplet', { kind: 'batchHardTriplet', margin: 0.3 }],
+    ['train.loss.kind=visnetTriplet', { kind: 'visnetTriplet', margin: 0.3, inClassShare: 0.3 }],
+  ])('by %s alone takes that kind’s defaults', (setting, loss) => {
+    expect(set(setting).train.loss).toEqual(loss);
+  });
+
+  it('gives the recipe’s own kind back unchanged', () => {
+    expect(set('train.loss.kind=proxySoftmax', 'train.optimizer.kind=adam', 'index.kind=hnsw')).toEqual(set());
+    const { train, index } = resolveRetrainConfig({ recipe: 'demo', set: ['train.loss.kind=proxySoftmax'] });
+    expect([train.loss, index]).toEqual([set().train.loss, set().index]);
+  });
+
+  it('keeps what is said about the new kind, in whatever order', () => {
+    const loss = { kind: 'supCon', temperature: 0.5 };
+    expect(set('train.loss.kind=supCon', 'train.loss.temperature=0.5').train.loss).toEqual(loss);
+    expect(set('train.loss.temperature=0.5', 'train.loss.kind=supCon').train.loss).toEqual(loss);
+    const file = { train: { loss: { kind: 'visnetTriplet', inClassShare: 0.9 } } };
+    expect(resolveRetrainConfig({ file, set: ['train.loss.kind=supCon'] }).train.loss).toMatchObject({
+      kind: 'supCon',
+    });
+  });
+
+  it('of the index keeps the metric, of the optimiser nothing', () => {
+    expect(set('index.metric=l2', 'index.kind=exact').index).toEqual({ kind: 'exact', metric: 'l2' });
+    const optimizer = { kind: 'sgd', learningRate: 0.1, weightDecay: 0.05, momentum: 0.9 };
+    expect(set('train.optimizer.kind=sgd').train.optimizer).toEqual(optimizer);
+  });
+});
+
+describe('a fault', () => {
+  it.each([
+    ['train.epoch=3', 'train.epoch: unknown key. Did you mean "train.epochs"?'],
+    ['trian.epochs=3', 'trian: unknown key. Did you mean "train"?'],
+    ['epochs=3', 'epochs: unknown key. Did you mean "train.epochs"?'],
+    ['train.loss.scael=3', 'train.loss.scael: unknown key. Did you mean "train.loss.scale"?'],
+    ['zzz=1', 'zzz: unknown key. The configuration has recipe, backbone, views, train'],
+    ['train.loss.temperature=1', 'unknown key. train.loss of kind proxySoftmax has kind, scale, margin.'],
+    ['train.loss.kind=supcon', 'got "supcon". Did you mean "supCon"?'],
+    ['train.optimizer.kind=sdg', 'train.optimizer.kind: expected one of adam, sgd, got "sdg".'],
+    ['index.metric=cosin', 'index.metric: expected one of cosine, innerProduct, l2, got "cosin".'],
+    ['train.epochs=many', 'train.epochs: expected number, got "many"'],
+    ['train.epochs=0', 'train.epochs: expected number to be >=1, got 0'],
+    ['train=5', 'train: expected object, got 5'],
+  ])('as %s is named with what was probably meant', (setting, message) => {
+    expect(refusal({ set: [setting] })).toContain(message);
+  });
+
+  it.each([
+    [['train.epochs=2', 'train.schedule.warmupEpochs=3'], 'the warm-up must not be longer than the run'],
+    [['train.loss.kind=supCon', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per label'],
+    [['train.optimizer.learningRate=2'], 'learningRate x weightDecay must stay below 1'],
+    [['train.loss.scale=9', 'train.loss.kind=supCon'], 'train.loss.scale: unknown key.'],
+  ])('of parts that contradict each other (%s) is refused with the reason', (settings, reason) => {
+    expect(refusal({ set: settings })).toContain(reason);
+  });
+
+  it('is one of several, each named', () => {
+    const message = refusal({ set: ['train.epochs=0', 'views=0', 'nonsense=1'] });
+    for (const name of ['train.epochs', 'views', 'nonsense']) expect(message).toContain(`\n${name}: `);
+  });
+
+  it('cannot be a prototype in disguise', () => {
+    for (const text of ['{"__proto__":{"views":1}}', '{"train":{"__proto__":{"epochs":3}}}']) {
+      expect(refusal({ file: JSON.parse(text) })).toContain('"__proto__"');
+    }
+    expect(refusal({ set: ['train={"__proto__":{"epochs":3}}'] })).toContain('"__proto__"');
+    expect(refusal({ file: { constructor: { prototype: { polluted: 1 } } } })).toContain('constructor: unknown key');
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+    expect(Object.hasOwn(Object.prototype, 'views')).toBe(false);
+  });
+});
