@@ -30,7 +30,9 @@ export interface EvaluateOnSnapshotOptions {
 export async function evaluateOnSnapshot(
   options: EvaluateOnSnapshotOptions,
 ): Promise<{ artifact: Artifact; reused: boolean }> {
-  const { stores, embedder, snapshot, features, model, signal } = options;
+  const { stores, embedder, snapshot, features, signal } = options;
+  // A model that learnt from the withheld items too is judged by the one that did not.
+  const model = (await stores.artifacts.get(options.model)).manifest.inputs['judged'] ?? options.model;
   const derivation: Derivation = {
     kind: 'evaluation',
     inputs: { snapshot, features, model },

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { SnapshotRow } from '../../../contracts/catalogue.ts';
 import type { CachedFeatures } from '../../../infra/training/cached-features.ts';
 import { trainingDataOf } from '../../../infra/training/training-data.ts';
+import { splitSnapshot } from '../../../lib/train/split.ts';
 
 const item = (id: string, label: string | null): SnapshotRow => ({
   ...{ role: 'item', id, image: `image of ${id}`, label, category: null, title: null, attributes: {} },
@@ -19,7 +20,7 @@ function features(...ids: string[]): CachedFeatures {
 describe('trainingDataOf', () => {
   it('gives all views of what is learnt and the plain one of what judges, without pictures that have no features', () => {
     const rows = [holdout('q', 'x'), holdout('lost', 'y'), item('a', 'x'), item('b', 'y'), item('gone', 'y')];
-    const data = trainingDataOf(rows, features('b', 'a', 'q'));
+    const data = trainingDataOf(splitSnapshot(rows), features('b', 'a', 'q'), true);
     expect([...data.features]).toEqual([10, 11, 12, 13, 0, 1, 2, 3]);
     expect([...data.labels]).toEqual([0, 1]);
     expect([...data.queries]).toEqual([20, 21]);
@@ -29,7 +30,7 @@ describe('trainingDataOf', () => {
 
   it('refuses to learn from one label, and says what to give', () => {
     const rows = [item('a', 'x'), item('b', null), holdout('q', 'x')];
-    expect(() => trainingDataOf(rows, features('a', 'b', 'q'))).toThrow(
+    expect(() => trainingDataOf(splitSnapshot(rows), features('a', 'b', 'q'), true)).toThrow(
       'Expected pictures of at least 2 labels to learn from, got 1. Give items a category or a label.',
     );
   });
@@ -37,8 +38,12 @@ describe('trainingDataOf', () => {
   it('refuses what nothing can judge, and says what to import', () => {
     const single = [item('a', 'x'), item('b', 'y')];
     for (const rows of [single, [...single, { ...holdout('q', 'x'), image: 'image of a' }]]) {
-      expect(() => trainingDataOf(rows, features('a', 'b'))).toThrow(/no holdout examples.*--as holdout/);
+      expect(() => trainingDataOf(splitSnapshot(rows), features('a', 'b'), true)).toThrow(
+        /no holdout examples.*--as holdout/,
+      );
     }
-    expect(() => trainingDataOf([...single, holdout('q', 'x')], features('a', 'b'))).toThrow('--as holdout');
+    expect(() => trainingDataOf(splitSnapshot([...single, holdout('q', 'x')]), features('a', 'b'), true)).toThrow(
+      '--as holdout',
+    );
   });
 });

@@ -14,7 +14,8 @@ import { randomOf } from '../../../lib/train/random.ts';
 import { plainTf } from '../../lib/export/tfjs.ts';
 import { SMALL_FEATURES, publishSmallBackbone } from '../models/small-backbone.ts';
 
-const CODES = [
+/** Emoji that both vendors draw. */
+export const CODES = [
   '1f34e',
   '1f600',
   '1f697',

@@ -1,0 +1,75 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { evaluateOnSnapshot } from '../../../infra/evaluation/evaluate-on-snapshot.ts';
+import { createEmbedder } from '../../../infra/inference/embedder.ts';
+import { ensurePretrained, publishHeadModel } from '../../../infra/models/publish-head-model.ts';
+import { createSnapshot } from '../../../infra/snapshot/create-snapshot.ts';
+import { plainTf } from '../../lib/export/tfjs.ts';
+import { temporaryFolder } from '../artifacts/temporary-folder.ts';
+import { SMALL_FEATURES, emoji } from '../models/small-backbone.ts';
+import { TRAIN, openWorkshop } from '../training/workshop.ts';
+
+async function open() {
+  const { config, stores, input } = await openWorkshop(temporaryFolder(), TRAIN, 'cpu');
+  const embedder = createEmbedder({ config: { ...config, embedThreads: 1, executionProvider: 'cpu' }, stores });
+  onTestFinished(async () => {
+    await embedder.close();
+    await stores.close();
+  });
+  const { snapshot, features, backbone } = input;
+  const model = (await ensurePretrained(stores, backbone)).id;
+  return { stores, embedder, input, ask: { stores, embedder, snapshot, features, model } };
+}
+
+describe('evaluating a model on a snapshot', () => {
+  it('asks the holdout against the items, and finds its own result the second time', async () => {
+    const { stores, ask } = await open();
+    const first = await evaluateOnSnapshot(ask);
+    expect(first.reused).toBe(false);
+    expect(first.artifact.manifest).toMatchObject({
+      kind: 'evaluation',
+      inputs: { snapshot: ask.snapshot, features: ask.features, model: ask.model },
+      metrics: { numQueries: 12, numCatalogue: 12 },
+    });
+    // The pictures of a label lie around one point, far from the others'.
+    const { recall } = first.artifact.manifest.metrics as { recall: Record<string, number> };
+    expect(recall['1']).toBeGreaterThan(0.8);
+    const second = await evaluateOnSnapshot(ask);
+    expect(second).toEqual({ artifact: first.artifact, reused: true });
+    expect(await stores.artifacts.list('evaluation')).toHaveLength(1);
+  });
+
+  it('measures what the head makes of the features', async () => {
+    const { stores, ask, input } = await open();
+    const blind = await publishHeadModel({
+      stores,
+      tf: await plainTf(),
+      backbone: await stores.artifacts.get(input.backbone),
+      // One direction for all: every picture looks like every other, and the first item is always the answer.
+      kernel: new Float32Array(SMALL_FEATURES * 2),
+      bias: Float32Array.of(1, 0),
+      derivation: { inputs: { backbone: input.backbone }, config: { test: 'blind' }, seed: null },
+      metrics: {},
+      name: 'blind',
+      checkImages: await emoji('1f34e'),
+    });
+    const { artifact } = await evaluateOnSnapshot({ ...ask, model: blind.id });
+    expect(artifact.manifest.metrics['recall']).toMatchObject({ 1: 1 / 12, 5: 5 / 12, 10: 10 / 12 });
+  });
+
+  it('refuses features of another length, and a snapshot with nothing to ask', async () => {
+    const { stores, ask } = await open();
+    const narrow = await stores.artifacts.publish({
+      ...{ kind: 'embeddings', inputs: {}, config: {}, seed: null, metrics: {} },
+      summary: { numImages: 1, numRejected: 0, views: 1, dim: 2, normalised: false },
+      files: { 'vectors.f32': { bytes: new Uint8Array(8) }, 'images.txt': { bytes: Buffer.from('a\n') } },
+    });
+    await expect(evaluateOnSnapshot({ ...ask, features: narrow.id })).rejects.toThrow(
+      `Expected features of ${SMALL_FEATURES} values for ${ask.model}, got 2.`,
+    );
+    const item = { image: 'a'.repeat(64), category: null, label: 'x', title: null, attributes: {} };
+    await stores.registry.catalogue.upsertItems('single', [{ id: 'a', ...item }]);
+    const { id: snapshot } = await createSnapshot(stores, 'single');
+    await expect(evaluateOnSnapshot({ ...ask, snapshot })).rejects.toMatchObject({ code: 'invalidInput' });
+    expect(await stores.artifacts.list('evaluation')).toEqual([]);
+  });
+});
