@@ -1,6 +1,8 @@
 import type { Derivation } from '../../contracts/artifacts.ts';
 import type { TrainProgress } from '../../contracts/training.ts';
 import type { TrainInput, TrainOutput } from '../../contracts/workflows.ts';
+import { splitSnapshot } from '../../lib/train/split.ts';
+import type { Split } from '../../lib/train/split.ts';
 import { trainHead } from '../../lib/train/train-head.ts';
 import type { StepReport } from '../../lib/train/train-head.ts';
 import { loadTensorFlow } from '../compute/tensorflow.ts';
@@ -27,18 +29,35 @@ export interface TrainJob {
 }
 
 /** What decides a trained model; its checkpoints are kept under it too. */
-export function trainingDerivation({ snapshot, features, backbone, config }: TrainInput): Derivation {
-  return { kind: 'model', inputs: { snapshot, features, backbone }, config: { ...config }, seed: config.seed };
+export function trainingDerivation({ snapshot, features, backbone, config }: TrainInput, judged?: string): Derivation {
+  const inputs = { snapshot, features, backbone, ...(judged !== undefined && { judged }) };
+  return { kind: 'model', inputs, config: { ...config }, seed: config.seed };
 }
 
 /**
  * One training run from artefacts to artefact: finds the finished model, else resumes at the newest readable checkpoint, trains,
- * exports and publishes. Equal inputs give an equal model artefact, however often the run was interrupted.
+ * exports and publishes. Where items had to be withheld to judge by, the judged model is followed by one that learns from all of
+ * them with the same settings; it names the judged one among its inputs. Equal inputs give equal artefacts, however often the
+ * run was interrupted.
  */
 export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
+  const { input, stores } = job;
+  const split = splitSnapshot(await readSnapshotRows(stores, input.snapshot));
+  const judged = await train(job, split, trainingDerivation(input), true);
+  if (split.withheld.length === 0) return judged;
+  const { metrics } = judged;
+  const { config } = input;
+  // What early stopping found is kept; there is nothing left to stop by.
+  const epochs = config.patience === 0 ? config.epochs : metrics['bestEpoch']! + 1;
+  const all: Split = { train: [...split.train, ...split.withheld], queries: [], catalogue: [], withheld: [] };
+  const whole = { ...job, input: { ...input, config: { ...config, epochs, patience: 0 } } };
+  const final = await train(whole, all, trainingDerivation(whole.input, judged.model), false);
+  return { ...final, metrics: { ...final.metrics, validationRecallAt1: metrics['validationRecallAt1']! } };
+}
+
+async function train(job: TrainJob, split: Split, derivation: Derivation, isJudged: boolean): Promise<TrainOutput> {
   const { stores, input, logger, signal } = job;
-  const { snapshot, features, backbone, config } = input;
-  const derivation = trainingDerivation(input);
+  const { features, backbone, config } = input;
   const found = await stores.artifacts.find(derivation);
   if (found !== undefined) return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
 
@@ -48,8 +67,7 @@ export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
     { artifacts: stores.artifacts, checkpoints: stores.registry.checkpoints },
     derivation,
   );
-  const rows = await readSnapshotRows(stores, snapshot);
-  const data = trainingDataOf(rows, await loadCachedFeatures(stores.artifacts, features));
+  const data = trainingDataOf(split, await loadCachedFeatures(stores.artifacts, features), isJudged);
   const resumed = await checkpoints.latest((reason) => logger.warn({ reason }, 'a checkpoint is not readable'));
   if (resumed) logger.info({ step: resumed.state.step, checkpoint: resumed.artifact }, 'training resumes');
 
@@ -58,21 +76,12 @@ export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
   const firstStep = resumed?.state.step ?? 0;
   const tell = (report: StepReport): Promise<void> => {
     const seconds = (performance.now() - startedAt) / 1000;
-    const samples =
-      (report.step - firstStep) * Math.min(config.labelsPerBatch, data.numLabels) * config.samplesPerLabel;
-    const { epoch, step, numSteps, loss, learningRate } = report;
-    const recallByEpoch = [...report.recallByEpoch];
-    const samplesPerSecond = Math.round(samples / seconds);
-    const { epochs: numEpochs } = config;
+    const batch = Math.min(config.labelsPerBatch, data.numLabels) * config.samplesPerLabel;
     job.onProgress({
-      epoch,
-      numEpochs,
-      step,
-      numSteps,
-      loss,
-      learningRate,
-      recallByEpoch,
-      samplesPerSecond,
+      ...report,
+      recallByEpoch: [...report.recallByEpoch],
+      numEpochs: config.epochs,
+      samplesPerSecond: Math.round(((report.step - firstStep) * batch) / seconds),
       backend,
       checkpoint,
     });
@@ -89,11 +98,13 @@ export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
 
   const backboneModel = await stores.artifacts.get(backbone);
   const checkImages = await Promise.all(
-    [...new Set(rows.map(({ image }) => image))].slice(0, NUM_CHECK_IMAGES).map((image) => stores.blobs.get(image)),
+    [...new Set(split.train.map(({ image }) => image))]
+      .slice(0, NUM_CHECK_IMAGES)
+      .map((image) => stores.blobs.get(image)),
   );
   // Only what is the same in every run: a duration here would give equal models different names.
   const metrics = {
-    validationRecallAt1: head.recall,
+    ...(data.queryLabels.length > 0 && { validationRecallAt1: head.recall }),
     bestEpoch: head.bestEpoch,
     numEpochs: head.recallByEpoch.length,
     numLabels: data.numLabels,

@@ -1,6 +1,4 @@
-import type { SnapshotRow } from '../../contracts/catalogue.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
-import { splitSnapshot } from '../../lib/train/split.ts';
 import type { LabelledPicture, Split } from '../../lib/train/split.ts';
 import type { TrainingData } from '../../lib/train/train-head.ts';
 import { featuresOf } from './cached-features.ts';
@@ -15,12 +13,11 @@ const NOTHING_TO_ASK =
  * What a run learns from and is judged by. Pictures without features (they could not be decoded) take no part.
  * @throws LookalikeError `invalidInput` when there is nothing to tell apart, or nothing to judge the result by
  */
-export function trainingDataOf(rows: readonly SnapshotRow[], cached: CachedFeatures): TrainingData {
-  const split = splitSnapshot(rows);
+export function trainingDataOf(split: Split, cached: CachedFeatures, isJudged: boolean): TrainingData {
   const usable = (pictures: LabelledPicture[]): LabelledPicture[] =>
     pictures.filter(({ image }) => cached.rowOf.has(image));
   const [train, queries, catalogue] = [usable(split.train), usable(split.queries), usable(split.catalogue)];
-  expectLearnable({ train, queries, catalogue });
+  if (isJudged) expectLearnable({ train, queries, catalogue });
   const labels = [...new Set(train.map(({ label }) => label))].sort();
   const indexOf = new Map(labels.map((label, index) => [label, index]));
   const plain = (pictures: LabelledPicture[]): Float32Array =>
@@ -50,7 +47,7 @@ export function trainingDataOf(rows: readonly SnapshotRow[], cached: CachedFeatu
  * Whether a snapshot can be learnt from and the result judged: known from its rows alone, before anything is computed.
  * @throws LookalikeError `invalidInput` saying what to import
  */
-export function expectLearnable({ train, queries, catalogue }: Split): void {
+export function expectLearnable({ train, queries, catalogue }: Omit<Split, 'withheld'>): void {
   const numLabels = new Set(train.map(({ label }) => label)).size;
   if (numLabels < 2) {
     throw new LookalikeError(

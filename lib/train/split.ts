@@ -13,6 +13,8 @@ export interface Split {
   train: LabelledPicture[];
   queries: LabelledPicture[];
   catalogue: LabelledPicture[];
+  /** Items that only judge for want of holdout examples: once judged, a model that serves may learn from them too. */
+  withheld: LabelledPicture[];
 }
 
 /** Where the snapshot has no holdout examples: the share of labelled items that only judge. */
@@ -37,7 +39,7 @@ export function splitSnapshot(rows: readonly SnapshotRow[]): Split {
   const train = [...kept, ...learnt].map(picture);
   const seen = new Set(train.map(({ image }) => image));
   const queries = [...holdout, ...judging].filter(({ image }) => !seen.has(image)).map(picture);
-  return { train, queries, catalogue: kept.map(picture) };
+  return { train, queries, catalogue: kept.map(picture), withheld: [...judging].map(picture) };
 }
 
 function heldOut<T extends LabelledPicture & { id: string }>(items: readonly T[]): T[] {
