@@ -7,7 +7,10 @@ import type { JsonObject } from '../contracts/json.ts';
 import type { Generation } from '../contracts/serving.ts';
 import { modelSummaryOf } from '../infra/models/model-summary.ts';
 import { createSnapshot } from '../infra/snapshot/create-snapshot.ts';
+import { readSnapshotRows } from '../infra/snapshot/read-snapshot.ts';
 import type { Stores } from '../infra/stores.ts';
+import { expectLearnable } from '../infra/training/training-data.ts';
+import { splitSnapshot } from '../lib/train/split.ts';
 import { requestSwitch } from '../infra/temporal/serve-client.ts';
 import { beating, quick } from './heartbeat.ts';
 import type { CatalogueActivities, OpenedGeneration } from './interfaces.ts';
@@ -30,6 +33,8 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
     takeSnapshot: ({ catalogue }) =>
       beating(async () => {
         const { id, manifest } = await createSnapshot(stores, catalogue);
+        // Told now, not after hours of features and training: the rows alone decide it.
+        expectLearnable(splitSnapshot(await readSnapshotRows(stores, id)));
         // A snapshot is always written down to know its id; an earlier generation tells whether it is an old one.
         const reused = (await generations.list(catalogue)).some(({ snapshot }) => snapshot === id);
         const { numItems, numExamples, numImages } = manifest.summary as SnapshotSummary;
