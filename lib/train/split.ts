@@ -43,13 +43,19 @@ export function splitSnapshot(rows: readonly SnapshotRow[]): Split {
 }
 
 function heldOut<T extends LabelledPicture & { id: string }>(items: readonly T[]): T[] {
-  return [...Map.groupBy(items, ({ label }) => label).values()].flatMap((group) => {
-    const drawn = group.map((item) => ({ item, at: randomOf('holdout', item.id)() }));
-    const judging = drawn.filter(({ at }) => at < HOLDOUT_SHARE);
-    if (judging.length < group.length) return judging.map(({ item }) => item);
-    const lowest = drawn.reduce((a, b) => (b.at < a.at ? b : a));
-    return drawn.filter((entry) => entry !== lowest).map(({ item }) => item);
+  const groups = [...Map.groupBy(items, ({ label }) => label).values()].map((group) =>
+    group.map((item) => ({ item, at: randomOf('holdout', item.id)() })).sort((a, b) => a.at - b.at),
+  );
+  const judging = groups.flatMap((group) => {
+    const below = group.filter(({ at }) => at < HOLDOUT_SHARE);
+    return below.length < group.length ? below : group.slice(1);
   });
+  if (judging.length > 0) return judging.map(({ item }) => item);
+  // A small catalogue may draw none; one is then held out all the same, for without a query nothing can be judged.
+  const numUses = Map.groupBy(items, ({ image }) => image);
+  const spare = groups.filter(({ length }) => length > 1).flat();
+  const [first] = spare.filter(({ item }) => numUses.get(item.image)!.length === 1).sort((a, b) => a.at - b.at);
+  return first === undefined ? [] : [first.item];
 }
 
 function picture({ image, label }: LabelledPicture): LabelledPicture {

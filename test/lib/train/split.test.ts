@@ -59,4 +59,15 @@ describe('splitSnapshot', () => {
     const held = new Set(ids(splitSnapshot(grown).queries));
     expect(ids(splitSnapshot(before).queries).filter((id) => !held.has(id))).toEqual([]);
   });
+
+  it('holds out an item of any small catalogue in which a label has two pictures, and none where none has', () => {
+    for (let run = 0; run < 200; run++) {
+      const rows = [item(`a${run}`, 'x'), item(`b${run}`, 'x'), item(`c${run}`, 'y'), item(`d${run}`, 'y')];
+      const { train, queries } = splitSnapshot(rows);
+      expect(queries.length).toBeGreaterThan(0);
+      expect(new Set(train.map(({ label }) => label)).size).toBe(2);
+      expect(splitSnapshot([rows[0]!, rows[2]!]).queries).toEqual([]);
+      expect(splitSnapshot([item('p', 'x', 'one'), item('q', 'x', 'one'), item('r', 'y')]).queries).toEqual([]);
+    }
+  });
 });
