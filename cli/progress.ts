@@ -84,7 +84,7 @@ export class ProgressDisplay {
       update: (done, total, detail = '') => {
         if (isDone) return;
         meter.note(done);
-        if (performance.now() - shownAt < LINE_EVERY_MS) return;
+        if (performance.now() - shownAt < LINE_EVERY_MS || (total === null && detail === '')) return;
         shownAt = performance.now();
         const part = total === null ? [] : [`${formatNumber(done)}/${formatNumber(total)}`];
         this.line(`  ${[`${name}:`, ...part, ...meter.words(done, total, unit), detail].filter(Boolean).join(' ')}`);
