@@ -100,7 +100,11 @@ class SupervisedStack implements Stack {
   async start(): Promise<void> {
     const { config, logger, onEvent, signal } = this.#options;
     this.#enter('providing what is missing');
-    await provisionAll(config, (event) => onEvent({ type: 'provision', event }), { signal });
+    const provided = await provisionAll(config, (event) => onEvent({ type: 'provision', event }), { signal });
+    const fresh = provided
+      .filter(({ reused }) => !reused)
+      .map(({ what, seconds }) => `${what} ${seconds.toFixed(1)} s`);
+    if (fresh.length > 0) onEvent({ type: 'phase', text: `provided: ${fresh.join(', ')}` });
     signal.throwIfAborted();
     if (ownsServer(config)) {
       this.#enter('starting Temporal');
