@@ -22,7 +22,9 @@ export function exportOnnx(model: tfjs.LayersModel, options: ExportOptions): Uin
   const graph = new GraphBuilder();
   const layers = model.layers.filter((layer) => layer.getClassName() !== 'InputLayer');
   const [inputSides, outputSides] = [sides(model.inputs), sides(model.outputs)];
-  const names = new Map<string, string>(model.inputNames.map((name) => [name, options.input]));
+  // By the tensors, not by the model's own lists of names: a Sequential keeps none.
+  const names = new Map<string, string>(model.inputs.map(({ sourceLayer }) => [sourceLayer.name, options.input]));
+  const outputLayer = model.outputs[0]!.sourceLayer.name;
   const absorbed = new Set<string>();
 
   for (const layer of layers) {
@@ -36,7 +38,7 @@ export function exportOnnx(model: tfjs.LayersModel, options: ExportOptions): Uin
       continue;
     }
     const consumers = layers.filter((other) => inboundLayers(other).includes(layer));
-    const isOutput = model.outputNames.includes(layer.name);
+    const isOutput = layer.name === outputLayer;
     names.set(
       layer.name,
       translateLayer(layer, {
@@ -47,7 +49,7 @@ export function exportOnnx(model: tfjs.LayersModel, options: ExportOptions): Uin
       }),
     );
   }
-  const result = names.get(model.outputNames[0]!)!;
+  const result = names.get(outputLayer)!;
   if (result !== options.output) graph.add('Identity', options.output, [result]);
   return encodeModel(
     graph.finish(
