@@ -51,7 +51,7 @@ export interface TrainProgress {
 /** Everything a retraining run needs besides data; a recipe resolves to one of these. */
 export interface RetrainConfig {
   recipe: string;
-  /** `efficientnet-lite0`, or a model artefact id whose stage is `backbone`. */
+  /** `efficientnet-lite0`, a model artefact id whose stage is `backbone`, or `file:` and the path of an ONNX file or a tfjs model.json. */
   backbone: string;
   /** Augmented views cached per picture for training; 1 means the plain picture only. */
   views: number;
