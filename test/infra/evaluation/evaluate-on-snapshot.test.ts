@@ -56,6 +56,24 @@ describe('evaluating a model on a snapshot', () => {
     expect(artifact.manifest.metrics['recall']).toMatchObject({ 1: 1 / 12, 5: 5 / 12, 10: 10 / 12 });
   });
 
+  it('judges a model that learnt from the queries by the one that did not', async () => {
+    const { stores, ask, input } = await open();
+    const judged = await evaluateOnSnapshot(ask);
+    const whole = await publishHeadModel({
+      stores,
+      tf: await plainTf(),
+      backbone: await stores.artifacts.get(input.backbone),
+      kernel: new Float32Array(SMALL_FEATURES * 2),
+      bias: Float32Array.of(1, 0),
+      derivation: { inputs: { backbone: input.backbone, judged: ask.model }, config: {}, seed: null },
+      metrics: {},
+      name: 'whole',
+      checkImages: await emoji('1f34e'),
+    });
+    const evaluated = await evaluateOnSnapshot({ ...ask, model: whole.id });
+    expect(evaluated).toEqual({ artifact: judged.artifact, reused: true });
+  });
+
   it('refuses features of another length, and a snapshot with nothing to ask', async () => {
     const { stores, ask } = await open();
     const narrow = await stores.artifacts.publish({

@@ -19,31 +19,37 @@ import type { Workshop } from './workshop.ts';
 /** Long enough to be met in the middle. */
 const LONG: TrainConfig = { ...TRAIN, epochs: 100, checkpointEverySteps: 10 };
 
-async function open(train: TrainConfig, backend = 'cpu'): Promise<Workshop> {
-  const workshop = await openWorkshop(temporaryFolder(), train, backend);
+async function open(train: TrainConfig, backend = 'cpu', holdout = true): Promise<Workshop> {
+  const workshop = await openWorkshop(temporaryFolder(), train, backend, holdout);
   onTestFinished(() => workshop.stores.close());
   return workshop;
 }
 
-/** Runs until two checkpoints are durable, then does `what` to the process; gives the error that the run ends in. */
+/** Runs until two checkpoints are durable (of the second model, where a run makes two), then does `what` to the process; gives the error that the run ends in. */
 async function interrupted(
   { config, input }: Workshop,
   what: (trainer: number, controller: AbortController) => void,
+  model: 1 | 2 = 1,
 ): Promise<unknown> {
   const controller = new AbortController();
   const seen = new Set<string>();
   let last: TrainProgress | undefined;
   let trainers: number[] | undefined;
   let done = false;
+  let made: 1 | 2 = 1;
   const error = await runTraining({
     config,
     input,
     signal: controller.signal,
     onProgress: (progress) => {
+      if (last !== undefined && progress.step < last.step) {
+        made = 2;
+        seen.clear();
+      }
       last = progress;
       trainers ??= trainersOf(process.pid);
       if (progress.checkpoint !== null) seen.add(progress.checkpoint);
-      if (done || seen.size < 2) return;
+      if (done || made < model || seen.size < 2) return;
       done = true;
       expect(trainers).toHaveLength(1);
       what(trainers[0]!, controller);
@@ -116,6 +122,28 @@ describe.each(['cpu', 'node'])(
     );
   },
 );
+
+describe('a run that has to withhold items to judge by', () => {
+  it('ends in a model of all items that names the judged one, wherever it was killed', async () => {
+    const workshop = await open(LONG, 'cpu', false);
+    const error = await interrupted(workshop, (trainer) => process.kill(trainer, 'SIGKILL'), 2);
+    expect(error).toMatchObject({ code: 'unavailable' });
+    const { model, firstStep } = await finished(workshop);
+    expect(firstStep).toBeGreaterThan(LONG.checkpointEverySteps);
+
+    const { artifacts } = workshop.stores;
+    const { inputs, metrics } = (await artifacts.get(model)).manifest;
+    const judged = (await artifacts.get(inputs['judged']!)).manifest;
+    expect(metrics['numPictures']).toBe(24);
+    expect(judged.metrics['numPictures']).toBe(24 - (judged.metrics['numQueries'] as number));
+    expect(judged.inputs).not.toHaveProperty('judged');
+
+    const { config, input } = await open(LONG, 'cpu', false);
+    const other = await runTraining({ config, input });
+    expect(other).toMatchObject({ model, reused: false });
+    expect(await runTraining({ config, input })).toEqual({ ...other, reused: true });
+  });
+});
 
 describe('an aborted run', () => {
   it('leaves no process, and goes on from the checkpoint before when the newest is damaged', async () => {

@@ -59,9 +59,14 @@ export interface Workshop {
 
 /**
  * Real stores in a folder with all that a run needs: emoji of two vendors as items and holdout examples, a tiny backbone, and
- * features that scatter around one point per emoji. Equal in every folder.
+ * features that scatter around one point per emoji. Equal in every folder. Without `holdout`, all emoji are items.
  */
-export async function openWorkshop(folder: string, train: TrainConfig, backend: string): Promise<Workshop> {
+export async function openWorkshop(
+  folder: string,
+  train: TrainConfig,
+  backend: string,
+  holdout = true,
+): Promise<Workshop> {
   const { LOOKALIKE_CACHE_DIR } = process.env;
   const config = loadConfig({
     LOOKALIKE_DATA_DIR: folder,
@@ -79,14 +84,15 @@ export async function openWorkshop(folder: string, train: TrainConfig, backend: 
       }),
     ),
   );
-  const [items, asked] = VENDORS.map((name) => shown.filter(({ vendor }) => vendor === name));
+  const items = shown.filter(({ vendor }) => !holdout || vendor === 'google');
+  const asked = shown.filter((picture) => !items.includes(picture));
   await stores.registry.catalogue.upsertItems(
     catalogue,
-    items!.map(({ id, image, label }) => ({ id, image, label, category: null, title: null, attributes: {} })),
+    items.map(({ id, image, label }) => ({ id, image, label, category: null, title: null, attributes: {} })),
   );
   await stores.registry.catalogue.upsertExamples(
     catalogue,
-    asked!.map(({ id, image, label }) => ({ id, image, label, split: 'holdout' })),
+    asked.map(({ id, image, label }) => ({ id, image, label, split: 'holdout' })),
   );
   const backbone = await publishSmallBackbone(await plainTf(), folder, stores);
   const images = shown.map(({ image }) => image).sort();
