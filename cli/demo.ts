@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { importCatalogue } from '../infra/import/import-catalogue.ts';
 import { writeDemoFiles } from '../infra/demo/emoji.ts';
 import type { DemoFiles } from '../infra/demo/emoji.ts';
+import { LookalikeError } from '../contracts/errors.ts';
 import type { RetrainOutput } from '../contracts/workflows.ts';
 import { configOfRunningStack, runningState } from '../infra/supervisor/run-state.ts';
 import type { RunState } from '../infra/supervisor/run-state.ts';
@@ -77,6 +78,13 @@ async function runDemo(context: CommandContext, options: DemoOptions, state: Run
   const files = writeDemoFiles(folder, options.items);
   await importAll(context, files);
   const output = await retrain(context);
+  if (output.outcome === 'rejected') {
+    throw new LookalikeError(
+      'gateRejected',
+      `The trained model was refused. ${output.reasons.join(' ')} Too few products? Leave --items out.`,
+      { generation: output.generation },
+    );
+  }
   const sheet = await showQueries(context, { catalogue: CATALOGUE, holdout: files.holdout.path, folder, state });
   context.print({ ...output, contactSheet: sheet, urls: state.urls }, () =>
     [
