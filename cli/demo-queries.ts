@@ -90,7 +90,7 @@ async function showInTerminal(queries: ShownQuery[]): Promise<void> {
   for (const query of queries) {
     const best = query.hits[0];
     process.stdout.write(`\n${query.title} → ${best?.title ?? 'nothing'} (${best?.score.toFixed(3) ?? '-'})\n`);
-    process.stdout.write(await terminalImage.buffer(await drawRow(query), { height: 5 }));
+    process.stdout.write(await terminalImage.buffer(await drawRow(query), { height: 8 }));
   }
   process.stdout.write('\n');
 }
