@@ -1,5 +1,5 @@
 /**
- * All checks of the project, one after another: build, types, lint, format, then the test tiers. Nothing stops the rest. The
+ * All checks of the project, one after another: build, what tests need from outside, types, lint, format, then the test tiers. Nothing stops the rest. The
  * last line of its output is `N passed, N failed, N skipped`, counted from the test runner's JSON reports in test-results/;
  * a check that is no test counts when it fails. The exit code is 0 only if nothing failed.
  *
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 const REPORTS = 'test-results';
-const STATIC = ['build', 'typecheck', 'lint', 'format:check'];
+const STATIC = ['build', 'provision', 'typecheck', 'lint', 'format:check'];
 const TIERS = ['unit', 'workflow', 'e2e'];
 
 const Report = z.object({
