@@ -82,8 +82,12 @@ async function read(path: string, what: string): Promise<Buffer> {
 function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new LookalikeError('invalidInput', `Expected JSON in ${path}: ${errorMessage(error)}.`, {}, { cause: error });
+  } catch {
+    // The parser's own words quote the file, which may be a secret named by mistake, and run failures are shown to others.
+    throw new LookalikeError(
+      'invalidInput',
+      `Expected JSON in ${path}, got something else. Check that it is the right file.`,
+    );
   }
 }
 

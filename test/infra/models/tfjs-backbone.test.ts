@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../infra/config/env.ts';
 import { ensureBackbone } from '../../../infra/models/ensure-backbone.ts';
@@ -153,6 +154,9 @@ describe('a user’s own tfjs backbone', () => {
     await broken();
     writeFileSync(path, '{"modelTopology"');
     await expect(adopt(path)).rejects.toThrow(`Expected JSON in ${path}`);
+    writeFileSync(path, 'secret');
+    const error = await adopt(path).catch((reason: unknown) => reason);
+    expect(inspect(error)).not.toContain('secret');
     const network = smallNetwork(tf);
     network.setWeights(network.getWeights().map((weight) => tf.fill(weight.shape, Number.NaN)));
     await expect(adopt(await save(network, join(folder, 'nan')))).rejects.toMatchObject({ code: 'nonFinite' });
