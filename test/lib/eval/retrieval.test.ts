@@ -56,6 +56,26 @@ describe('evaluateRetrieval', () => {
     });
   });
 
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9])('gives equal rows equal scores wherever they lie among %i', (numRows) => {
+    const dim = 7;
+    const vector = normals(dim, randomOf('equal rows'));
+    const repeat = (count: number): Float32Array =>
+      Float32Array.from({ length: count * dim }, (_, i) => vector[i % dim]!);
+    const catalogueLabels = Array.from({ length: numRows }, (_, i) => (i === numRows - 1 ? 'last' : 'before'));
+    const queryLabels = ['last', 'last', 'last'];
+    const quality = evaluateRetrieval({
+      dim,
+      queries: repeat(3),
+      queryLabels,
+      catalogue: repeat(numRows),
+      catalogueLabels,
+      ks: [numRows - 1 || 1],
+    });
+    // All are equally near: the last row stands last.
+    expect(quality.mAP).toBeCloseTo(1 / numRows, 12);
+    expect(Object.values(quality.recall)).toEqual([numRows === 1 ? 1 : 0]);
+  });
+
   it('refuses vectors that are not finite or of another length', () => {
     const task = { dim: 2, queryLabels: ['a'], catalogue: Float32Array.of(1, 0), catalogueLabels: ['a'], ks: [1] };
     expect(() => evaluateRetrieval({ ...task, queries: Float32Array.of(NaN, 0) })).toThrow(/finite/);
