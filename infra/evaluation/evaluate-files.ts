@@ -1,10 +1,10 @@
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { RetrievalQuality } from '../../contracts/training.ts';
-import { evaluateRetrieval } from '../../lib/eval/retrieval.ts';
 import type { Config } from '../config/env.ts';
 import type { Embedder } from '../inference/embedder.ts';
 import { readLabelledPictures } from './labelled-pictures.ts';
 import type { PictureProblem } from './labelled-pictures.ts';
+import { measureRetrieval } from './measure-retrieval.ts';
 import { resolveModel } from './resolve-model.ts';
 import type { ModelChoice } from './resolve-model.ts';
 
@@ -41,14 +41,17 @@ export async function evaluateFiles(options: EvaluateFilesOptions): Promise<Eval
     if (labels.length > 0) continue;
     throw new LookalikeError('invalidInput', `Expected ${what} with usable pictures and a ${options.match}, got none.`);
   }
-  const quality = evaluateRetrieval({
-    dim,
-    queries: queries.vectors,
-    queryLabels: queries.labels,
-    catalogue: catalogue.vectors,
-    catalogueLabels: catalogue.labels,
-    ks: options.ks,
-  });
+  const quality = await measureRetrieval(
+    {
+      dim,
+      queries: queries.vectors,
+      queryLabels: queries.labels,
+      catalogue: catalogue.vectors,
+      catalogueLabels: catalogue.labels,
+      ks: options.ks,
+    },
+    options.signal,
+  );
   return { model, ...quality, numRejected: queries.rejected + catalogue.rejected };
 }
 

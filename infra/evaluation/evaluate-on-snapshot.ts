@@ -1,13 +1,12 @@
 import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
-import type { RetrievalQuality } from '../../contracts/training.ts';
-import { evaluateRetrieval } from '../../lib/eval/retrieval.ts';
 import { splitSnapshot } from '../../lib/train/split.ts';
 import type { LabelledPicture } from '../../lib/train/split.ts';
 import type { Embedder } from '../inference/embedder.ts';
 import { readSnapshotRows } from '../snapshot/read-snapshot.ts';
 import type { Stores } from '../stores.ts';
 import { featuresOf, loadCachedFeatures } from '../training/cached-features.ts';
+import { measureRetrieval } from './measure-retrieval.ts';
 
 /** The k of recall@k that every evaluation states. */
 export const EVALUATION_KS = [1, 5, 10] as const;
@@ -25,7 +24,7 @@ export interface EvaluateOnSnapshotOptions {
 /**
  * Quality of a model on a snapshot's holdout, which no model learnt from: the same queries and catalogue for every model, so that
  * candidates compare. Published as an `evaluation` artefact whose metrics are a RetrievalQuality.
- * @throws LookalikeError `invalidInput` when the model reads other features, or the snapshot has nothing to ask
+ * @throws LookalikeError `cancelled` | `invalidInput` when the model reads other features, or the snapshot has nothing to ask
  */
 export async function evaluateOnSnapshot(
   options: EvaluateOnSnapshotOptions,
@@ -63,14 +62,17 @@ export async function evaluateOnSnapshot(
     const images = pictures.map(({ image }) => image);
     return embedder.applyHead(model, featuresOf(cached, images, 1), images.length, signal);
   };
-  const quality: RetrievalQuality = evaluateRetrieval({
-    dim,
-    queries: await embed(queries),
-    queryLabels: queries.map(({ label }) => label),
-    catalogue: await embed(catalogue),
-    catalogueLabels: catalogue.map(({ label }) => label),
-    ks: EVALUATION_KS,
-  });
+  const quality = await measureRetrieval(
+    {
+      dim,
+      queries: await embed(queries),
+      queryLabels: queries.map(({ label }) => label),
+      catalogue: await embed(catalogue),
+      catalogueLabels: catalogue.map(({ label }) => label),
+      ks: EVALUATION_KS,
+    },
+    signal,
+  );
   const artifact = await stores.artifacts.publish({ ...derivation, summary: {}, metrics: { ...quality }, files: {} });
   return { artifact, reused: false };
 }

@@ -10,7 +10,7 @@ export type TaskMessage<Result> =
   | { type: 'failed'; code: ErrorCode | null; message: string; details: JsonObject };
 
 /**
- * Runs a module of this folder in a thread of its own, so that heartbeats and queries go on beside it. An abort ends the thread
+ * Runs a module, named from this folder, in a thread of its own, so that heartbeats and queries go on beside it. An abort ends the thread
  * at once, wherever it is.
  * @throws LookalikeError `cancelled`, or what the task failed with
  */
@@ -50,5 +50,5 @@ export function runHeavyTask<Result>(
 }
 
 function stopped(): LookalikeError {
-  return new LookalikeError('cancelled', 'The shard task was asked to stop.');
+  return new LookalikeError('cancelled', 'The task was asked to stop.');
 }

@@ -144,6 +144,17 @@ describe('evaluating files', () => {
     await expect(evaluate({ ...files, signal })).rejects.toMatchObject({ code: 'cancelled' });
   });
 
+  it('stops also during the search, which leaves the process free', async () => {
+    const { write, evaluate, small } = await openBench();
+    const path = write('good.jsonl', rows('google').slice(0, 2));
+    const abort = new AbortController();
+    const evaluation = evaluate({
+      ...{ queries: path, catalogueFile: path, model: await small(), signal: abort.signal },
+      onProgress: ({ what }) => void (what === 'catalogue' && setImmediate(() => abort.abort())),
+    });
+    await expect(evaluation).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
   const weights = weightsPath(loadConfig());
   it.skipIf(!existsSync(weights))(
     'finds most emoji of one vendor among another’s by the real backbone (skipped where its weights are not provisioned)',

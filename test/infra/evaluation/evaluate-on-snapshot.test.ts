@@ -38,6 +38,24 @@ describe('evaluating a model on a snapshot', () => {
     expect(await stores.artifacts.list('evaluation')).toHaveLength(1);
   });
 
+  it('leaves the process free while it searches, so that a cancel ends it and publishes nothing', async () => {
+    const { stores, embedder, ask } = await open();
+    const abort = new AbortController();
+    let calls = 0;
+    const watched: typeof ask.embedder = {
+      ...embedder,
+      async applyHead(...args) {
+        const vectors = await embedder.applyHead(...args);
+        // Queries, then catalogue: what is left is the search, and an event can only get its turn beside it.
+        if (++calls === 2) setImmediate(() => abort.abort());
+        return vectors;
+      },
+    };
+    const evaluation = evaluateOnSnapshot({ ...ask, embedder: watched, signal: abort.signal });
+    await expect(evaluation).rejects.toMatchObject({ code: 'cancelled' });
+    expect(await stores.artifacts.list('evaluation')).toEqual([]);
+  });
+
   it('measures what the head makes of the features', async () => {
     const { stores, ask, input } = await open();
     const blind = await publishHeadModel({
