@@ -10,7 +10,7 @@ type Source = Pick<StoredEmbeddings, 'id' | 'images' | 'rejected' | 'dim'>;
 
 /**
  * The embeddings of a plan's pictures from its finished chunks and the earlier artefact. Its bytes depend on model, pictures and
- * views alone: whether it was put together from one earlier artefact or made from nothing does not show.
+ * views alone: whether it was put together from an earlier artefact, also one of more views, or made from nothing does not show.
  * @throws LookalikeError `notFound` while a chunk is missing
  */
 export async function assembleEmbeddings(options: {
@@ -36,6 +36,7 @@ export async function assembleEmbeddings(options: {
   const first = sources[0];
   if (first === undefined)
     throw new LookalikeError('invalidInput', `Expected plan ${plan} to name pictures, got none.`);
+  const { dim } = first;
 
   const wanted = new Set(images);
   const where = new Map(
@@ -65,7 +66,9 @@ export async function assembleEmbeddings(options: {
           chunk = await openEmbeddings(stores, id);
         }
         const source = id === previous ? earlier : chunk;
-        yield await source!.read(row, 1);
+        const rows = await source!.read(row, 1);
+        // The earlier artefact may hold more views: these are the first of them.
+        yield rows.subarray(0, views * dim);
       }
     } finally {
       await chunk?.[Symbol.asyncDispose]();
@@ -75,7 +78,7 @@ export async function assembleEmbeddings(options: {
   return publishEmbeddings(stores, {
     derivation,
     views,
-    dim: first.dim,
+    dim,
     normalised: summary.normalised === true,
     images: embedded,
     rejected,

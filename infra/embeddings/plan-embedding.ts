@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { ArtifactStore, Derivation } from '../../contracts/artifacts.ts';
+import type { Artifact, ArtifactStore, Derivation } from '../../contracts/artifacts.ts';
 import { formatList, listHash, parseList, snapshotImages } from './image-list.ts';
 import type { ImageList } from './image-list.ts';
 import { embeddingsDerivation } from './publish-embeddings.ts';
-import { openEmbeddings } from './read-embeddings.ts';
+import type { RejectedImage } from './read-embeddings.ts';
 
 /** Pictures per chunk: seconds of work, so that a lost worker repeats little and the overhead of a step stays small. */
 export const CHUNK_SIZE = 64;
+/** Earlier artefacts looked into: their lists are read in full, and older ones cover ever less of a catalogue that lives. */
+const MAX_CANDIDATES = 20;
 
 export interface EmbeddingPlanned {
   plan: string;
@@ -21,7 +23,10 @@ export interface EmbeddingPlanned {
   numRejected: number;
 }
 
-/** Which pictures of a snapshot a model has still to embed: those that its newest earlier embeddings lack. */
+/**
+ * Which pictures of a snapshot a model has still to embed: those that the best of its earlier embeddings lacks. Catalogues share
+ * models, so that is the one that covers most of this snapshot, whichever catalogue it was made for.
+ */
 export async function planEmbedding(
   stores: { artifacts: ArtifactStore },
   { snapshot, model, views }: { snapshot: string; model: string; views: number },
@@ -30,8 +35,11 @@ export async function planEmbedding(
   const finished = await stores.artifacts.find(
     embeddingsDerivation('embeddings', { model, views, images: listHash(images) }),
   );
-  const previous = finished?.id ?? (await newestEmbeddings(stores, model, views));
-  const { todo, numRejected } = await missingFrom(stores, previous, images);
+  const { previous, todo, numRejected } = await bestCover(
+    stores,
+    finished ? [finished] : await candidates(stores, model, views),
+    images,
+  );
   const derivation: Derivation = {
     kind: 'embeddingPlan',
     inputs: { model, ...(previous !== undefined && { previous }) },
@@ -74,26 +82,43 @@ export async function readPlan(
   return { images, chunks, previous };
 }
 
-async function newestEmbeddings(
+/** Newest first; those with more views hold the fewer views first in each picture's rows. */
+async function candidates(
   stores: { artifacts: ArtifactStore },
   model: string,
   views: number,
-): Promise<string | undefined> {
+): Promise<readonly Artifact[]> {
   const all = await stores.artifacts.list('embeddings');
-  return all.find(({ manifest }) => manifest.inputs.model === model && manifest.config.views === views)?.id;
+  return all
+    .filter(({ manifest }) => manifest.inputs.model === model && Number(manifest.config.views) >= views)
+    .slice(0, MAX_CANDIDATES);
 }
 
-async function missingFrom(
+interface Cover {
+  previous: string | undefined;
+  todo: string[];
+  numRejected: number;
+}
+
+/** The artefact that leaves least to do; of equals the first. */
+async function bestCover(
   stores: { artifacts: ArtifactStore },
-  previous: string | undefined,
+  artifacts: readonly Artifact[],
   images: ImageList,
-): Promise<{ todo: string[]; numRejected: number }> {
-  if (previous === undefined) return { todo: [...images], numRejected: 0 };
-  await using known = await openEmbeddings(stores, previous);
-  const embedded = new Set(known.images);
-  const rejected = new Set(known.rejected.map(({ image }) => image));
-  return {
-    todo: images.filter((image) => !embedded.has(image) && !rejected.has(image)),
-    numRejected: images.filter((image) => rejected.has(image)).length,
-  };
+): Promise<Cover> {
+  let best: Cover = { previous: undefined, todo: [...images], numRejected: 0 };
+  for (const { id } of artifacts) {
+    // The lists alone: vectors are large, and only the best one's are needed.
+    const lists = ['images.txt', 'rejected.jsonl'].map(async (file) =>
+      parseList(await readFile(await stores.artifacts.materialise(id, file), 'utf8')),
+    );
+    const [embedded = [], refused = []] = await Promise.all(lists);
+    const rejected = new Set(refused.map((line) => (JSON.parse(line) as RejectedImage).image));
+    const known = new Set([...embedded, ...rejected]);
+    const todo = images.filter((image) => !known.has(image));
+    if (best.previous !== undefined && todo.length >= best.todo.length) continue;
+    best = { previous: id, todo, numRejected: images.filter((image) => rejected.has(image)).length };
+    if (todo.length === 0) break;
+  }
+  return best;
 }

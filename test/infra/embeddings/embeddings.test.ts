@@ -51,19 +51,19 @@ async function installation(): Promise<Stores> {
 }
 
 /** A catalogue of `n` items; every tenth picture is unusable. */
-async function snapshotOf(stores: Stores, n: number): Promise<string> {
+async function snapshotOf(stores: Stores, n: number, catalogue = 'shop', name = 'picture'): Promise<string> {
   const items = await Promise.all(
     Array.from({ length: n }, async (_, i) => ({
       id: `item-${i}`,
-      image: await stores.blobs.put(Buffer.from(i % 10 === 9 ? `bad ${i}` : `picture ${i}`)),
+      image: await stores.blobs.put(Buffer.from(i % 10 === 9 ? `bad ${i}` : `${name} ${i}`)),
       category: null,
       label: null,
       title: null,
       attributes: {},
     })),
   );
-  await stores.registry.catalogue.upsertItems('shop', items);
-  return (await createSnapshot(stores, 'shop')).id;
+  await stores.registry.catalogue.upsertItems(catalogue, items);
+  return (await createSnapshot(stores, catalogue)).id;
 }
 
 async function embed(stores: Stores, snapshot: string, views = 1): Promise<{ made: Artifact; embedded: number }> {
@@ -109,6 +109,26 @@ describe('embeddings of a catalogue', () => {
     expect(extended.embedded).toBe(63);
     expect(extended.made.id).toBe(full.made.id);
     await Promise.all([once.close(), twice.close()]);
+  });
+
+  it('are extended from the artefact that covers most, whatever other catalogues were embedded since', async () => {
+    const stores = await installation();
+    await embed(stores, await snapshotOf(stores, 40, 'shop', 'shoe'));
+    await embed(stores, await snapshotOf(stores, 60, 'emoji', 'smile'));
+    await embed(stores, await snapshotOf(stores, 5, 'shop', 'bag'), 2);
+    const { embedded } = await embed(stores, await snapshotOf(stores, 45, 'shop', 'shoe'));
+    expect(embedded).toBe(5);
+    await stores.close();
+  });
+
+  it('of more views give those of fewer, in the same bytes as made from nothing', async () => {
+    const [rich, plain] = await Promise.all([installation(), installation()]);
+    const snapshot = await snapshotOf(rich, 30);
+    await embed(rich, snapshot, 3);
+    const { made, embedded } = await embed(rich, snapshot, 2);
+    expect(embedded).toBe(0);
+    expect(made.id).toBe((await embed(plain, await snapshotOf(plain, 30), 2)).made.id);
+    await Promise.all([rich.close(), plain.close()]);
   });
 
   it('are found when the pictures did not change, even if the items did', async () => {
