@@ -26,7 +26,7 @@ export interface OpenedImage {
   bytes: Uint8Array;
 }
 
-/** Reads the header and applies every limit. @throws LookalikeError `imageRejected` */
+/** Reads the header and applies every limit. @throws LookalikeError `imageRejected` | `unavailable` */
 export async function openImage(bytes: Uint8Array): Promise<OpenedImage> {
   if (bytes.length === 0) throw rejected('Expected a picture, got zero bytes.');
   if (bytes.length > MAX_IMAGE_BYTES) {
@@ -62,7 +62,7 @@ export interface Pixels {
 /**
  * The first frame as opaque 8-bit sRGB: turned upright, grey and CMYK and 16-bit converted, transparency laid on
  * `background`. `shape` adds resizing, so that a JPEG is decoded at the scale needed and no larger.
- * @throws LookalikeError `imageRejected` when the picture is damaged or cut off
+ * @throws LookalikeError `imageRejected` when the picture is damaged or cut off | `unavailable` no time or memory for it
  */
 export async function decodePixels(
   image: OpenedImage,
@@ -97,16 +97,30 @@ async function decoding<T>(format: ImageFormat, work: () => Promise<T>): Promise
   try {
     return await work();
   } catch (error) {
-    const reason = errorMessage(error).split('\n')[0];
-    throw new LookalikeError(
-      'imageRejected',
-      `Expected a whole, undamaged ${format} picture: ${reason}.`,
-      {},
-      {
-        cause: error,
-      },
-    );
+    throw decodingFailure(format, error);
   }
+}
+
+/** libvips tells these by text alone: its time limit, and any of its ways to get no memory. */
+const NO_FAULT_OF_THE_PICTURE = /^timeout: \d+% complete|\bout of memory\b|\bbad_alloc\b|\bcannot allocate memory\b/im;
+
+/** Whose fault a failed decode is: `unavailable` where this machine lacked time or memory, else `imageRejected`. */
+export function decodingFailure(format: ImageFormat, error: unknown): LookalikeError {
+  const message = errorMessage(error);
+  const reason = message.split('\n')[0];
+  return NO_FAULT_OF_THE_PICTURE.test(message)
+    ? new LookalikeError(
+        'unavailable',
+        `Expected time and memory to decode a ${format} picture within ${DECODE_TIMEOUT_S} s: ${reason}. Try again when this machine has less to do.`,
+        {},
+        { cause: error },
+      )
+    : new LookalikeError(
+        'imageRejected',
+        `Expected a whole, undamaged ${format} picture: ${reason}.`,
+        {},
+        { cause: error },
+      );
 }
 
 function rejected(message: string): LookalikeError {

@@ -10,7 +10,7 @@ export interface ImageInfo {
 
 /**
  * Says what a picture is, after decoding all of it: a file that is cut off in the middle is found here, not weeks later
- * in a batch. @throws LookalikeError `imageRejected` with what was expected and what came
+ * in a batch. @throws LookalikeError `imageRejected` with what was expected and what came | `unavailable`
  */
 export async function inspectImage(bytes: Uint8Array): Promise<ImageInfo> {
   const image = await openImage(bytes);

@@ -14,7 +14,7 @@ export interface View {
  * Turns a picture into a model's input: CHW f32 of length 3 * size * size. Without `view`: shorter side to
  * `resizeShorterSide`, centre crop `size`. With one: a random crop, flip and colour change, a pure function of the seed.
  * The only way from bytes to tensor, for training, batch and query alike.
- * @throws LookalikeError `imageRejected`
+ * @throws LookalikeError `imageRejected` | `unavailable`
  */
 export async function preprocess(bytes: Uint8Array, p: Preprocessing, view?: View): Promise<Float32Array> {
   const [tensor] = await preprocessViews(bytes, p, [view?.seed ?? null]);

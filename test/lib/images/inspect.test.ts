@@ -1,7 +1,7 @@
 import { deflateSync, crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { MAX_IMAGE_BYTES } from '../../../lib/images/decode.ts';
+import { MAX_IMAGE_BYTES, decodingFailure } from '../../../lib/images/decode.ts';
 import { inspectImage } from '../../../lib/images/inspect.ts';
 import { gradient, plain } from './pictures.ts';
 
@@ -45,6 +45,19 @@ describe('inspectImage', () => {
       code: 'imageRejected',
       message: expect.stringContaining(message) as string,
     });
+  });
+
+  it('does not blame the picture for a decode that ran out of time or memory', async () => {
+    const slow = plain(3000, 3000).blur(300).timeout({ seconds: 1 }).raw().toBuffer();
+    const error: unknown = await slow.catch((reason: unknown) => reason);
+    expect(decodingFailure('png', error)).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('timeout') as string,
+    });
+    for (const message of ['vips_tracked: out of memory --- size == 150MB', 'std::bad_alloc']) {
+      expect(decodingFailure('png', new Error(message)).code).toBe('unavailable');
+    }
+    expect(decodingFailure('png', new Error('pngload_buffer: libspng read error')).code).toBe('imageRejected');
   });
 
   it('refuses a TIFF, which it could decode but does not allow', async () => {
