@@ -60,6 +60,8 @@ export interface CheckpointStore {
   record(run: string, step: number, artifact: string): Promise<void>;
   /** Newest first; keeps the last two. */
   latest(run: string): Promise<{ step: number; artifact: string }[]>;
+  /** For a run whose result is published: nobody resumes it, and what its checkpoints were made from need not be kept for them. */
+  forget(run: string): Promise<void>;
 }
 
 /** API keys: only the SHA-256 of a key is stored. */

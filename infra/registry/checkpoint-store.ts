@@ -19,5 +19,9 @@ export function createCheckpointStore(database: Database): CheckpointStore {
       const query = database.db.selectFrom('checkpoints').select(['step', 'artifact']).where('run', '=', run);
       return query.orderBy('step', 'desc').execute();
     },
+    forget: (run) =>
+      database.write(`checkpoints:${run}`, async (tx) => {
+        await tx.deleteFrom('checkpoints').where('run', '=', run).execute();
+      }),
   };
 }

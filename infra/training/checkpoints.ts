@@ -57,6 +57,9 @@ export function checkpointsOf({ artifacts, checkpoints }: CheckpointDeps, deriva
       }
       return undefined;
     },
+
+    /** Once the model is published. */
+    forget: (): Promise<void> => checkpoints.forget(run),
   };
 }
 

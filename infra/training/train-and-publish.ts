@@ -58,15 +58,19 @@ export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
 async function train(job: TrainJob, split: Split, derivation: Derivation, isJudged: boolean): Promise<TrainOutput> {
   const { stores, input, logger, signal } = job;
   const { features, backbone, config } = input;
-  const found = await stores.artifacts.find(derivation);
-  if (found !== undefined) return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
-
-  const { tf, backend, tried } = await loadTensorFlow(job.config);
-  logger.info({ backend, tried }, 'training backend');
   const checkpoints = checkpointsOf(
     { artifacts: stores.artifacts, checkpoints: stores.registry.checkpoints },
     derivation,
   );
+  const found = await stores.artifacts.find(derivation);
+  if (found !== undefined) {
+    // The run that published it may have died before it said so.
+    await checkpoints.forget();
+    return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
+  }
+
+  const { tf, backend, tried } = await loadTensorFlow(job.config);
+  logger.info({ backend, tried }, 'training backend');
   const data = trainingDataOf(split, await loadCachedFeatures(stores.artifacts, features), isJudged);
   const resumed = await checkpoints.latest((reason) => logger.warn({ reason }, 'a checkpoint is not readable'));
   if (resumed) logger.info({ step: resumed.state.step, checkpoint: resumed.artifact }, 'training resumes');
@@ -122,6 +126,7 @@ async function train(job: TrainJob, split: Split, derivation: Derivation, isJudg
     name: `${modelSummaryOf(backboneModel).name} + projection ${config.dim}`,
     checkImages,
   });
+  await checkpoints.forget();
   return { model: published.id, reused: false, metrics };
 }
 

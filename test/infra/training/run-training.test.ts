@@ -75,7 +75,8 @@ function checkpoints({ stores, input }: Workshop): Promise<{ step: number; artif
 
 describe('a training run in its own process', () => {
   it('publishes a model that names what it was made from, tells its progress, and is found the second time', async () => {
-    const { config, input, stores } = await open(TRAIN);
+    const workshop = await open({ ...TRAIN, checkpointEverySteps: 2 });
+    const { config, input, stores } = workshop;
     const frames: TrainProgress[] = [];
     const first = await runTraining({ config, input, onProgress: (progress) => frames.push(progress) });
     expect(first).toMatchObject({ reused: false, metrics: { numLabels: 12, numPictures: 12, numQueries: 12 } });
@@ -87,6 +88,8 @@ describe('a training run in its own process', () => {
     expect(last).toMatchObject({ step: last.numSteps, backend: 'cpu' });
     expect(last.recallByEpoch).toHaveLength(TRAIN.epochs);
     expect(first.metrics.validationRecallAt1).toBe(last.recallByEpoch.at(-1));
+    expect(last.checkpoint).not.toBeNull();
+    expect(await checkpoints(workshop)).toEqual([]);
 
     const second = await runTraining({ config, input, onProgress: () => expect.unreachable('nothing to train') });
     expect(second).toMatchObject({ model: first.model, reused: true, metrics: first.metrics });
