@@ -32,8 +32,8 @@ export const DEFAULT_GRACE_MS = 7 * 24 * 3_600_000;
 const MIN_GRACE_MS = 60_000;
 
 /**
- * Removes what nobody can reach: artefacts that no generation (but failed and rejected ones), checkpoint, given root or
- * reachable artefact leads to, and blobs that no kept artefact, kept snapshot, live item or example names. Manifests go
+ * Removes what nobody can reach: artefacts that no checkpoint, given root, reachable artefact or generation leads to (failed,
+ * rejected, long retired and abandoned ones do not count), and blobs that no kept artefact, kept snapshot, live item or example names. Manifests go
  * before blobs, so what can still be named stays whole, and each blob's age is looked at once more just before it goes.
  *
  * @throws LookalikeError `corruptArtifact` without having removed anything, when it cannot see what is reachable
@@ -48,7 +48,7 @@ export async function collectGarbage(stores: Stores, options: GarbageOptions): P
   const derivations = await readDerivations(stores);
   const young = await youngArtifacts(stores, derivations, before);
   const kept = await reachable(stores, [
-    ...(await stores.registry.artifactsInUse()),
+    ...(await stores.registry.artifactsInUse(before)),
     ...(options.roots ?? []),
     ...young,
   ]);

@@ -29,15 +29,39 @@ async function* pages<T extends { id: string }>(
   }
 }
 
-/** Artefacts that somebody may still ask for by name. */
-export async function artifactsInUse({ db }: Database): Promise<string[]> {
-  const generations = await db
+/** Retired generations per catalogue whose artefacts stay: a bad one is noticed within a few runs, and rolling back needs them whole. */
+const NUM_ROLLBACKS = 3;
+
+/**
+ * Artefacts that somebody may still ask for by name. A generation that was being built since before `abandonedBefore` and was
+ * overtaken by a newer one belongs to a run that ended without a word.
+ */
+export async function artifactsInUse({ db }: Database, abandonedBefore: Date = new Date(0)): Promise<string[]> {
+  const columns = ['snapshot', 'model', 'embeddings', 'index_artifact'] as const;
+  const rows = await db
     .selectFrom('generations')
-    .select(['snapshot', 'model', 'embeddings', 'index_artifact'])
+    .select([...columns, 'catalogue', 'number', 'status', 'created_at', 'replaced'])
     .where('status', 'not in', ['failed', 'rejected'])
+    .orderBy('number', 'desc')
     .execute();
+  const newest = await db
+    .selectFrom('generations')
+    .select((eb) => ['catalogue', eb.fn.max('number').as('number')])
+    .groupBy('catalogue')
+    .execute();
+  const newestOf = new Map(newest.map(({ catalogue, number }) => [catalogue, Number(number)]));
+  const kept = [...Map.groupBy(rows, ({ catalogue }) => catalogue)].flatMap(([catalogue, generations]) => {
+    const retired = generations.filter(({ status }) => status === 'retired').slice(0, NUM_ROLLBACKS);
+    // After a rollback the one before may be older than those, and it answers until it is drained.
+    const before = generations.find(({ status }) => status === 'serving')?.replaced;
+    return generations.filter(({ status, number, created_at }) => {
+      if (status === 'retired') return number === before || retired.some((one) => one.number === number);
+      if (status !== 'building') return true;
+      return Date.parse(created_at) >= abandonedBefore.getTime() || number === newestOf.get(catalogue);
+    });
+  });
   const checkpoints = await db.selectFrom('checkpoints').select('artifact').execute();
-  const named = generations.flatMap((row) => [row.snapshot, row.model, row.embeddings, row.index_artifact]);
+  const named = kept.flatMap((row) => columns.map((column) => row[column]));
   return [...new Set([...named, ...checkpoints.map((row) => row.artifact)].filter((id) => id !== null))];
 }
 

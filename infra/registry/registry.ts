@@ -18,8 +18,11 @@ import { createRoutingStore } from './routing-store.ts';
 export interface SqlRegistry extends Registry {
   /** All items, then all examples, each ascending by id: the catalogue at one moment. */
   snapshotRows(catalogue: string): AsyncIterable<SnapshotRow>;
-  /** Artefacts named by generations that are neither failed nor rejected, and by checkpoints. */
-  artifactsInUse(): Promise<string[]>;
+  /**
+   * Artefacts named by checkpoints and by generations, but for failed and rejected ones, all but the last few retired ones, and
+   * those created before `abandonedBefore` (default: none) that still say they are being built though a newer one exists.
+   */
+  artifactsInUse(abandonedBefore?: Date): Promise<string[]>;
   /** SHA-256 of every picture of every catalogue; an image may come more than once. */
   imagesInUse(): AsyncIterable<string>;
 }
@@ -38,7 +41,7 @@ export async function openRegistry(
     checkpoints: translateFailures(createCheckpointStore(database)),
     apiKeys: translateFailures(createApiKeyStore(database)),
     snapshotRows: (catalogue) => snapshotRows(database, catalogue),
-    artifactsInUse: () => guarded(() => artifactsInUse(database)),
+    artifactsInUse: (abandonedBefore) => guarded(() => artifactsInUse(database, abandonedBefore)),
     imagesInUse: () => imagesInUse(database),
     close: () => database.close(),
   };

@@ -35,20 +35,23 @@ test('what generations, checkpoints and given roots lead to is kept, the rest go
   const pinned = await publish(stores, 'pinned');
   const rejected = await publish(stores, 'rejected', { backbone: backbone.id });
   const orphan = await publish(stores, 'orphan');
-  const kept = await generations.create({ catalogue: 'c', snapshot: 's1', workflowId: 'w', workflowRunId: '1' });
-  await generations.update('c', kept.number, { model: model.id });
+  const abandoned = await publish(stores, 'abandoned');
+  const started = await generations.create({ catalogue: 'c', snapshot: 's0', workflowId: 'w', workflowRunId: '0' });
+  await generations.update('c', started.number, { model: abandoned.id });
   const failed = await generations.create({ catalogue: 'c', snapshot: 's2', workflowId: 'w', workflowRunId: '2' });
   await generations.update('c', failed.number, { model: rejected.id, status: 'rejected' });
+  const kept = await generations.create({ catalogue: 'c', snapshot: 's1', workflowId: 'w', workflowRunId: '1' });
+  await generations.update('c', kept.number, { model: model.id });
   await checkpoints.record('run', 10, checkpoint.id);
 
   const options = { ...later(), roots: [pinned.id] };
   const planned = await collectGarbage(stores, { ...options, dryRun: true });
-  expect(planned.artifacts).toEqual([rejected.id, orphan.id].sort());
+  expect(planned.artifacts).toEqual([rejected.id, orphan.id, abandoned.id].sort());
   expect(await isThere(stores, orphan)).toBe(true);
 
   const report = await collectGarbage(stores, options);
   expect(report).toEqual({ ...planned, numDrafts: 0 });
-  expect(report).toMatchObject({ numBlobs: 2, blobBytes: 'rejectedorphan'.length, numDerivations: 2 });
+  expect(report).toMatchObject({ numBlobs: 3, blobBytes: 'rejectedorphanabandoned'.length, numDerivations: 3 });
   for (const artifact of [backbone, model, checkpoint, pinned]) expect(await isThere(stores, artifact)).toBe(true);
   expect(await isThere(stores, rejected)).toBe(false);
   expect(await stores.blobs.has(orphan.manifest.files['data']!.sha256)).toBe(false);

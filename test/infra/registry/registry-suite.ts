@@ -235,6 +235,31 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
       await registry.checkpoints.record('r', 1, 'checkpoint');
       expect((await registry.artifactsInUse()).sort()).toEqual(['checkpoint', 'm-kept', 's-kept']);
     });
+
+    test('stop pinning what they name once they are retired for long or were abandoned', async () => {
+      const registry = await (await fresh())();
+      const { generations } = registry;
+      const create = async (run: string) => (await generations.create({ ...draftOf(run), snapshot: `s${run}` })).number;
+      for (const run of ['1', '2', '3', '4', '5', '6']) {
+        const number = await create(run);
+        await generations.update('c', number, { model: `m${run}`, index: `i${run}` });
+        await generations.switchTo('c', number);
+      }
+      const snapshots = async (abandonedBefore?: Date) =>
+        (await registry.artifactsInUse(abandonedBefore)).filter((id) => id.startsWith('s')).sort();
+      expect(await snapshots()).toEqual(['s3', 's4', 's5', 's6']);
+      // Rolled back and forward: the one just left answers until it is drained.
+      await generations.switchTo('c', 1);
+      await generations.switchTo('c', 6);
+      expect(await snapshots()).toEqual(['s1', 's3', 's4', 's5', 's6']);
+
+      await create('7');
+      const later = new Date(Date.now() + 1_000);
+      expect(await snapshots(later)).toContain('s7');
+      await create('8');
+      expect(await snapshots(new Date(0))).toEqual(expect.arrayContaining(['s7', 's8']));
+      expect(await snapshots(later)).toEqual(['s1', 's3', 's4', 's5', 's6', 's8']);
+    });
   });
 
   describe(`routing, checkpoints and keys on ${name}`, () => {
@@ -282,6 +307,9 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
         { step: 10, artifact: 'c10' },
       ]);
       expect(await checkpoints.latest('none')).toEqual([]);
+      await checkpoints.forget('run');
+      expect(await checkpoints.latest('run')).toEqual([]);
+      expect(await checkpoints.latest('other')).toHaveLength(1);
     });
 
     test('a key opens what it was made for until it is revoked, and nothing like it does', async () => {
