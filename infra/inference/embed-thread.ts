@@ -7,6 +7,7 @@ import type {
   AnswerMessage,
   EmbedAnswer,
   ModelFiles,
+  ReadyMessage,
   RequestMessage,
   ThreadAnswer,
   ThreadRequest,
@@ -20,6 +21,7 @@ parentPort!.on('message', ({ id, request }: RequestMessage) => {
     parentPort!.postMessage({ id, answer: result } satisfies AnswerMessage, transferables(result));
   });
 });
+parentPort!.postMessage({ ready: true } satisfies ReadyMessage);
 
 async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
   try {

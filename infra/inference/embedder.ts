@@ -26,7 +26,10 @@ export type EmbedResult =
 
 /** Turns pictures into vectors on this machine's cores or GPU. A vector depends on the picture and the model alone. */
 export interface Embedder {
-  /** In the order given; a bad picture never stops the others. @throws LookalikeError `notFound` | `cancelled` | `corruptArtifact` */
+  /**
+   * In the order given; a bad picture never stops the others, a broken machine does.
+   * @throws LookalikeError `notFound` | `cancelled` | `corruptArtifact` | `missingDependency` | `unavailable`
+   */
   embed(model: ArtifactId, images: readonly Uint8Array[], options: EmbedOptions): Promise<EmbedResult[]>;
   /**
    * Embeddings from cached backbone features, bit-equal to embedding the pictures. `features` is row-major

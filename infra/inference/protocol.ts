@@ -32,6 +32,10 @@ export interface RequestMessage {
   id: number;
   request: ThreadRequest;
 }
+/** Said once, when the thread has loaded everything it needs: what it dies of before is no picture's fault. */
+export interface ReadyMessage {
+  ready: true;
+}
 export interface AnswerMessage {
   id: number;
   answer: ThreadAnswer;

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
-import type { AnswerMessage, RequestMessage, ThreadAnswer, ThreadRequest } from './protocol.ts';
+import type { AnswerMessage, ReadyMessage, RequestMessage, ThreadAnswer, ThreadRequest } from './protocol.ts';
 
 /** Online work is a person waiting; batch work fills what is left. */
 export type Priority = 'online' | 'batch';
@@ -32,6 +32,8 @@ interface Task {
 
 interface Thread {
   worker: Worker;
+  /** Loaded: without it, a crash is the runtime's. */
+  ready: boolean;
   inFlight: Map<number, Task>;
 }
 
@@ -42,20 +44,23 @@ const ONLINE_EXTRA = 1;
 
 /**
  * Threads that answer requests, online before batch, each with a few in flight. When a thread dies, what it held is tried
- * once more, alone on a thread, so that a harmless neighbour is not blamed; what kills a thread twice is rejected.
+ * once more, alone on a thread, so that a harmless neighbour is not blamed; what kills a thread twice is rejected. Only threads
+ * that work are evidence against a picture: when they do not load, or have computed nothing yet, the call fails instead.
  */
 export class ThreadPool {
   private readonly options: PoolOptions;
   private readonly threads = new Set<Thread>();
   private readonly queues: Record<Priority, Task[]> = { online: [], batch: [] };
   private nextId = 0;
+  /** Whether a vector came since a thread last failed to load: the runtime works. */
+  private isProven = false;
   private closed = false;
 
   constructor(options: PoolOptions) {
     this.options = options;
   }
 
-  /** @throws LookalikeError `cancelled` | `unavailable` after {@link close} */
+  /** @throws LookalikeError `cancelled` | `missingDependency` the threads do not load | `unavailable`, also after {@link close} */
   run(request: ThreadRequest, priority: Priority, signal?: AbortSignal): Promise<PoolAnswer> {
     if (this.closed)
       return Promise.reject(new LookalikeError('unavailable', 'Expected an open embedder, it was closed.'));
@@ -134,8 +139,12 @@ export class ThreadPool {
 
   private start(): Thread {
     const worker = new Worker(this.options.entry, { workerData: this.options.workerData });
-    const thread: Thread = { worker, inFlight: new Map() };
-    worker.on('message', ({ id, answer }: AnswerMessage) => {
+    const thread: Thread = { worker, ready: false, inFlight: new Map() };
+    worker.on('message', (message: AnswerMessage | ReadyMessage) => {
+      thread.ready = true;
+      if ('ready' in message) return;
+      const { id, answer } = message;
+      this.isProven ||= answer.kind === 'embedded' || answer.kind === 'headApplied';
       const task = thread.inFlight.get(id)!;
       thread.inFlight.delete(id);
       task.resolve({ answer, queueMs: task.startedAt - task.queuedAt });
@@ -153,15 +162,32 @@ export class ThreadPool {
   private onExit(thread: Thread, cause: Error): void {
     if (!this.threads.delete(thread)) return;
     this.options.onCrash?.(cause);
+    if (!thread.ready) return this.failToLoad(thread, cause);
     for (const task of thread.inFlight.values()) {
       task.crashes++;
       if (task.crashes > 1) {
+        if (!this.isProven || isOutOfMemory(cause)) {
+          task.reject(broken('unavailable', 'work', cause));
+          continue;
+        }
         const reason = `Expected to embed the picture; the thread that tried ended twice: ${cause.message}`;
         task.resolve({ answer: { kind: 'rejected', reason }, queueMs: task.startedAt - task.queuedAt });
       } else if (this.closed) task.reject(cancelled());
       else this.queues[task.priority].unshift(task);
     }
     thread.inFlight.clear();
+    this.dispatch();
+  }
+
+  /** What the thread held fails, and what is queued too unless other threads are there for it. The next call tries anew. */
+  private failToLoad(thread: Thread, cause: Error): void {
+    this.isProven = false;
+    const error = broken(isMissing(cause) ? 'missingDependency' : 'unavailable', 'load', cause);
+    for (const task of thread.inFlight.values()) task.reject(this.closed ? cancelled() : error);
+    thread.inFlight.clear();
+    if (![...this.threads].some(({ ready }) => ready)) {
+      for (const queue of Object.values(this.queues)) for (const task of queue.splice(0)) task.reject(error);
+    }
     this.dispatch();
   }
 
@@ -172,6 +198,23 @@ export class ThreadPool {
     queue.splice(at, 1);
     task.reject(cancelled());
   }
+}
+
+function codeOf(error: Error): unknown {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+function isMissing(cause: Error): boolean {
+  return ['ERR_DLOPEN_FAILED', 'ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].some((code) => codeOf(cause) === code);
+}
+
+function isOutOfMemory(cause: Error): boolean {
+  return codeOf(cause) === 'ERR_WORKER_OUT_OF_MEMORY';
+}
+
+function broken(code: 'missingDependency' | 'unavailable', what: 'load' | 'work', cause: Error): LookalikeError {
+  const message = `Expected embedding threads that ${what}, but one ended: ${cause.message}. Run \`lookalike doctor\` on this machine.`;
+  return new LookalikeError(code, message, {}, { cause });
 }
 
 function cancelled(): LookalikeError {

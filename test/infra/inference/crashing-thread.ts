@@ -1,6 +1,6 @@
 /** A thread that answers with its request's first byte, and dies of a 13 (always) or of a 42 (the first time in a process). */
 import { parentPort, threadId, workerData } from 'node:worker_threads';
-import type { AnswerMessage, RequestMessage } from '../../../infra/inference/protocol.ts';
+import type { AnswerMessage, ReadyMessage, RequestMessage } from '../../../infra/inference/protocol.ts';
 
 const { survivors, gate } = workerData as { survivors: Int32Array; gate: Int32Array };
 
@@ -13,3 +13,4 @@ parentPort!.on('message', ({ id, request }: RequestMessage) => {
   const message: AnswerMessage = { id, answer: { kind: 'embedded', answer: { vectors, decodeMs: 0, inferMs: 0 } } };
   parentPort!.postMessage(message);
 });
+parentPort!.postMessage({ ready: true } satisfies ReadyMessage);

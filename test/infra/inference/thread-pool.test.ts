@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { LookalikeError } from '../../../contracts/errors.ts';
 import type { ThreadRequest } from '../../../infra/inference/protocol.ts';
 import type { PoolAnswer } from '../../../infra/inference/thread-pool.ts';
 import { ThreadPool } from '../../../infra/inference/thread-pool.ts';
@@ -7,11 +8,11 @@ const gate = new Int32Array(new SharedArrayBuffer(4));
 let pool: ThreadPool;
 let crashes: string[];
 
-function open(numThreads: number): ThreadPool {
+function open(numThreads: number, entry = './crashing-thread.ts'): ThreadPool {
   crashes = [];
   gate[0] = 0;
   pool = new ThreadPool({
-    entry: new URL('./crashing-thread.ts', import.meta.url),
+    entry: new URL(entry, import.meta.url),
     numThreads,
     workerData: { survivors: new Int32Array(new SharedArrayBuffer(4)), gate },
     onCrash: (error) => crashes.push(error.message),
@@ -55,6 +56,28 @@ describe('ThreadPool', () => {
     const answers = await Promise.all([1, 13, 2, 3].map((byte) => pool.run(request(byte), 'batch')));
     expect(answers.map(byteOf)).toEqual([1, 'rejected', 2, 3]);
     expect(crashes).toHaveLength(2);
+  });
+
+  it.each([
+    ['throws while it loads', './unloadable-thread.ts', 'unavailable'],
+    ['lacks a module', './absent-thread.ts', 'missingDependency'],
+  ])('fails every call, blaming no picture, when its thread %s', async (_, entry, code) => {
+    open(2, entry);
+    const calls = await Promise.allSettled(Array.from({ length: 12 }, () => pool.run(request(1), 'batch')));
+    expect(
+      calls.map((call) => (call.status === 'rejected' ? (call.reason as LookalikeError).code : 'answered')),
+    ).toEqual(calls.map(() => code));
+    // Every call tries anew: what was missing may be there by then.
+    const before = crashes.length;
+    await expect(pool.run(request(1), 'online')).rejects.toMatchObject({ code });
+    expect(crashes.length).toBeGreaterThan(before);
+  });
+
+  it('fails the call when threads crash that never computed anything, and blames the picture once they did', async () => {
+    open(1);
+    await expect(pool.run(request(13), 'batch')).rejects.toMatchObject({ code: 'unavailable' });
+    expect(byteOf(await pool.run(request(1), 'batch'))).toBe(1);
+    expect(byteOf(await pool.run(request(13), 'batch'))).toBe('rejected');
   });
 
   it('starts online work before batch work that was queued earlier', async () => {
