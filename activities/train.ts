@@ -1,3 +1,4 @@
+import { MAX_RECALLS_TOLD } from '../contracts/training.ts';
 import type { TrainProgress } from '../contracts/training.ts';
 import type { TrainInput, TrainOutput } from '../contracts/workflows.ts';
 import type { Config } from '../infra/config/env.ts';
@@ -39,6 +40,11 @@ export function createTrainActivities({ config, stores, train }: TrainDeps): Tra
         return { artifact: made.id, reused: watched.reused() };
       }),
 
-    trainHead: (input) => beating(({ signal, report }) => train({ config, input, signal, onProgress: report })),
+    trainHead: (input) =>
+      beating(({ signal, report }) => {
+        const onProgress = (progress: TrainProgress): void =>
+          report({ ...progress, recallByEpoch: progress.recallByEpoch.slice(-MAX_RECALLS_TOLD) });
+        return train({ config, input, signal, onProgress });
+      }),
   };
 }

@@ -32,6 +32,9 @@ export interface TrainConfig {
   seed: number;
 }
 
+/** Heartbeats stay small however long a run is: its last epochs' recalls tell how it goes. */
+export const MAX_RECALLS_TOLD = 200;
+
 /** One frame of live progress: the heartbeat of `trainHead`, the page and `workflows show` read it. */
 export interface TrainProgress {
   epoch: number;
@@ -40,7 +43,7 @@ export interface TrainProgress {
   numSteps: number;
   loss: number | null;
   learningRate: number;
-  /** Validation recall@1 after each finished epoch, in order. */
+  /** Validation recall@1 after each finished epoch, in order; of the last {@link MAX_RECALLS_TOLD} when there are more. The model has all. */
   recallByEpoch: number[];
   samplesPerSecond: number;
   backend: string;

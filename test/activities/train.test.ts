@@ -42,6 +42,20 @@ describe('trainHead', () => {
     expect(beats.slice(1)).toEqual([frame(1), frame(2)]);
   });
 
+  it('tells the last recalls of a run of very many epochs, so that its heartbeats stay small', async () => {
+    const env = new MockActivityEnvironment();
+    const beats: TrainProgress[] = [];
+    env.on('heartbeat', (detail) => beats.push(detail as TrainProgress));
+    const recallByEpoch = Array.from({ length: 100_000 }, (_, epoch) => epoch / 100_003);
+    const run = activities(({ onProgress }) => {
+      onProgress({ ...frame(1), recallByEpoch });
+      return Promise.resolve({ model: 'model-1', reused: false, metrics: {} });
+    });
+    await env.run(() => run.trainHead(input));
+    expect(beats.at(-1)).toEqual({ ...frame(1), recallByEpoch: recallByEpoch.slice(-200) });
+    expect(JSON.stringify(beats.at(-1)).length).toBeLessThan(64 * 1024);
+  });
+
   it('stops the training on a cancel and ends as cancelled', async () => {
     const env = new MockActivityEnvironment();
     const stopped = vi.fn();
