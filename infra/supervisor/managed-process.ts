@@ -17,7 +17,8 @@ export interface ManagedSpec {
   log: string;
   /** How long it may take to end after SIGTERM. */
   graceMs: number;
-  launch(): Promise<LaunchedProcess>;
+  /** @param onSpawn to be told the process at once by a launch that goes on to wait until it is ready */
+  launch(onSpawn: (pid: number) => void): Promise<LaunchedProcess>;
 }
 
 const FIRST_PAUSE_MS = 500;
@@ -47,8 +48,13 @@ export class ManagedProcess {
 
   /** Starts it and keeps it running until `stop`. @throws what the first launch throws */
   async start(): Promise<void> {
-    const { exited } = await this.#launch();
-    this.#keeper = this.#keepAlive(exited);
+    const launched = this.#launch();
+    // Kept from here on, so that a stop in between waits for the launch.
+    this.#keeper = launched.then(
+      ({ exited }) => this.#keepAlive(exited),
+      () => undefined,
+    );
+    await launched;
   }
 
   /** Ends it: asks first, uses force after the grace time. */
@@ -70,10 +76,19 @@ export class ManagedProcess {
   }
 
   async #launch(): Promise<LaunchedProcess> {
-    const launched = await this.spec.launch();
+    const launched = await this.spec.launch((pid) => this.#spawned(pid));
     this.#identity = identify(launched.pid) ?? null;
     this.#change('running', `process ${launched.pid}`);
+    // Asked to stop during the launch, when there was nothing to signal yet.
+    if (this.#stop.signal.aborted && this.#identity !== null) await stopProcess(this.#identity, this.spec.graceMs);
     return launched;
+  }
+
+  /** Known to whoever cleans up after a killed supervisor before the process is ready. */
+  #spawned(pid: number): void {
+    this.#identity = identify(pid) ?? null;
+    this.#change('starting', `process ${pid}, not ready yet`);
+    if (this.#stop.signal.aborted && this.#identity !== null) signalProcess(this.#identity, 'SIGTERM');
   }
 
   async #keepAlive(first: Promise<string>): Promise<void> {

@@ -45,7 +45,7 @@ export function temporalSpec(config: Config, logger: Logger): ManagedSpec {
     kind: 'temporal',
     log: `${dbFile}.log`,
     graceMs: GRACE_MS.temporal,
-    async launch() {
+    async launch(onSpawn) {
       const found = await findTemporal(config);
       if (found === undefined) {
         throw new LookalikeError(
@@ -53,7 +53,7 @@ export function temporalSpec(config: Config, logger: Logger): ManagedSpec {
           'Expected a Temporal server binary, found none. Run `lookalike up`.',
         );
       }
-      const server = await startDevServer({ binary: found.path, config, dbFile, logger });
+      const server = await startDevServer({ binary: found.path, config, dbFile, logger, onSpawn });
       return {
         pid: server.pid,
         exited: server.exited.then((code) => (code === null ? 'a signal' : `exit code ${code}`)),

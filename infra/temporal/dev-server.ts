@@ -59,6 +59,7 @@ export function devServerArgs(
 /**
  * Starts the installation's own Temporal server and waits until it answers. Port 0 takes any free one. It runs in a process
  * group of its own: Ctrl-C reaches the caller, which stops workers first.
+ * @param options.onSpawn called with the process number before the server is ready, for whoever must not lose sight of it
  * @throws LookalikeError `conflict` a port is taken | `unavailable` it does not come up
  */
 export async function startDevServer(options: {
@@ -66,8 +67,9 @@ export async function startDevServer(options: {
   config: Pick<Config, 'temporal'>;
   dbFile: string;
   logger: Logger;
+  onSpawn?: (pid: number) => void;
 }): Promise<DevServer> {
-  const { binary, config, dbFile, logger } = options;
+  const { binary, config, dbFile, logger, onSpawn } = options;
   const port = await claimPort(HOST, config.temporal.port, 'LOOKALIKE_TEMPORAL_PORT');
   const uiPort = await claimPort(HOST, config.temporal.uiPort, 'LOOKALIKE_TEMPORAL_UI_PORT');
   mkdirSync(dirname(dbFile), { recursive: true });
@@ -84,8 +86,11 @@ export async function startDevServer(options: {
     child.once('exit', (code) => resolve(code));
     child.once('error', () => resolve(null));
   });
+  const gone = new AbortController();
+  void exited.then(() => gone.abort());
+  if (child.pid !== undefined) onSpawn?.(child.pid);
   const address = `${HOST}:${port}`;
-  const ended = await Promise.race([exited.then(() => true), untilReady(address).then(() => false)]).catch(
+  const ended = await Promise.race([exited.then(() => true), untilReady(address, gone.signal).then(() => false)]).catch(
     async (error: unknown) => {
       await stop(child, exited);
       throw new LookalikeError(
@@ -106,9 +111,10 @@ export async function startDevServer(options: {
   return { address, uiUrl: `http://${HOST}:${uiPort}`, pid: child.pid, exited, stop: () => stop(child, exited) };
 }
 
-async function untilReady(address: string): Promise<void> {
+/** Also returns when there is no server left to wait for. */
+async function untilReady(address: string, gone: AbortSignal): Promise<void> {
   const until = Date.now() + READY_MS;
-  for (;;) {
+  while (!gone.aborted) {
     try {
       const connection = await Connection.connect({ address, connectTimeout: 1000 });
       try {

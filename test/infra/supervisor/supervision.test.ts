@@ -124,6 +124,65 @@ test('a process that dies is started again, and a stopped one is not', async () 
   expect(identify(pids[1]!)).toBeUndefined();
 });
 
+test('a stop while it is being started again ends the new process and does not hang', async () => {
+  const pids: number[] = [];
+  const relaunching = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const managed = new ManagedProcess(
+    {
+      name: 'victim',
+      kind: 'trainer',
+      log: '',
+      graceMs: 5_000,
+      async launch() {
+        if (pids.length > 0) {
+          relaunching.resolve();
+          await goOn.promise;
+        }
+        const child = start();
+        pids.push(child.pid!);
+        return { pid: child.pid!, exited: once(child, 'exit').then(([code, signal]) => String(code ?? signal)) };
+      },
+    },
+    () => undefined,
+  );
+  await managed.start();
+  process.kill(pids[0]!, 'SIGKILL');
+  await relaunching.promise;
+  const stopped = managed.stop();
+  goOn.resolve();
+  await stopped;
+  expect(managed.row.status).toBe('stopped');
+  expect(pids).toHaveLength(2);
+  expect(identify(pids[1]!)).toBeUndefined();
+});
+
+test('a process is known from its first moment, before it is ready, and a stop ends it there', async () => {
+  const spawned = Promise.withResolvers<number>();
+  const managed = new ManagedProcess(
+    {
+      name: 'slow',
+      kind: 'temporal',
+      log: '',
+      graceMs: 5_000,
+      async launch(onSpawn) {
+        const child = start();
+        const exited = once(child, 'exit').then(([code, signal]) => String(code ?? signal));
+        onSpawn(child.pid!);
+        spawned.resolve(child.pid!);
+        throw new Error(`ended with ${await exited}`);
+      },
+    },
+    () => undefined,
+  );
+  const started = expect(managed.start()).rejects.toThrow(/SIGTERM/);
+  const pid = await spawned.promise;
+  expect(managed.row).toMatchObject({ status: 'starting', process: { pid } });
+  await managed.stop();
+  await started;
+  expect(identify(pid)).toBeUndefined();
+});
+
 test('the guardian stops what its killed supervisor leaves, and nobody after a farewell', async () => {
   const guardian = new URL('../../../infra/supervisor/guardian.ts', import.meta.url).pathname;
   for (const isFarewell of [false, true]) {
