@@ -13,6 +13,7 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
+import type { ErrorCode } from '../../contracts/errors.ts';
 import type { Config } from '../config/env.ts';
 import { moveIntoPlace } from './atomic-file.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -131,12 +132,16 @@ export function openS3ObjectStore(where: S3Location, cacheDir: string): ObjectSt
 }
 
 function createClient(where: S3Location): S3Client {
-  const { accessKeyId, secretAccessKey } = where;
+  const { accessKeyId, secretAccessKey, sessionToken } = where;
   return new S3Client({
     region: where.region,
     // Services other than AWS are addressed by path: bucket names are no host names there.
     ...(where.endpoint !== null && { endpoint: where.endpoint, forcePathStyle: true }),
-    ...(accessKeyId !== null && secretAccessKey !== null && { credentials: { accessKeyId, secretAccessKey } }),
+    // Without keys the SDK looks for roles and profiles itself.
+    ...(accessKeyId !== null &&
+      secretAccessKey !== null && {
+        credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== null && { sessionToken }) },
+      }),
     // Many compatible services lack the newer default checksums; every object has its SHA-256 anyway.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -159,12 +164,25 @@ async function translated<T>(location: string, work: () => Promise<T>): Promise<
     return await work();
   } catch (error) {
     if (error instanceof LookalikeError) throw error;
-    const refused = error instanceof S3ServiceException && error.$fault === 'client';
     throw new LookalikeError(
-      refused ? 'invalidInput' : 'unavailable',
+      codeOf(error),
       `Expected ${location} to answer, got "${errorMessage(error)}". Check LOOKALIKE_ARTIFACTS, LOOKALIKE_S3_ENDPOINT and the AWS keys.`,
       {},
       { cause: error },
     );
   }
+}
+
+const THROTTLED = /^(SlowDown|TooManyRequests|RequestLimitExceeded|Throttl)/;
+/** Answered as the caller's fault, and gone after a while: a slow upload, a clock being set, keys being renewed. */
+const PASSING = /^(RequestTimeout|RequestTimeTooSkewed|RequestExpired|ExpiredToken)/;
+
+function codeOf(error: unknown): ErrorCode {
+  if (!(error instanceof S3ServiceException)) return 'unavailable';
+  const status = error.$metadata.httpStatusCode;
+  if (status === 429 || THROTTLED.test(error.name)) return 'overloaded';
+  // The answer to a HEAD has no body that would name the fault; of requests like ours only expired keys get this status.
+  const isNameless = status === 400 && /^(400|BadRequest|Unknown|UnknownError)$/.test(error.name);
+  const passes = error.$fault !== 'client' || status === 408 || isNameless || PASSING.test(error.name);
+  return passes ? 'unavailable' : 'invalidInput';
 }

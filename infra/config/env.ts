@@ -25,6 +25,7 @@ const Env = z.object({
   LOOKALIKE_S3_REGION: z.string().default('us-east-1'),
   AWS_ACCESS_KEY_ID: z.string().optional(),
   AWS_SECRET_ACCESS_KEY: z.string().optional(),
+  AWS_SESSION_TOKEN: z.string().optional(),
   /** Where the API listens. Anything but a loopback address demands API keys. */
   LOOKALIKE_HOST: z.string().default('127.0.0.1'),
   LOOKALIKE_PORT: port.default(7700),
@@ -83,6 +84,8 @@ export interface Config {
         region: string;
         accessKeyId: string | null;
         secretAccessKey: string | null;
+        /** What makes temporary keys valid; absent for lasting ones. */
+        sessionToken: string | null;
       };
   api: { host: string; port: number; auth: 'auto' | 'on'; key: string | null; requestsPerMinute: number };
   temporal: {
@@ -181,6 +184,7 @@ function artifactLocation(raw: RawEnv, dataDir: string): Config['artifacts'] {
     region: raw.LOOKALIKE_S3_REGION,
     accessKeyId: raw.AWS_ACCESS_KEY_ID ?? null,
     secretAccessKey: raw.AWS_SECRET_ACCESS_KEY ?? null,
+    sessionToken: raw.AWS_SESSION_TOKEN ?? null,
   };
 }
 

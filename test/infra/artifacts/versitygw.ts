@@ -34,7 +34,16 @@ export async function startS3(folder: string): Promise<{ where: S3; stop: () => 
     await sleep(20);
   }
   return {
-    where: { kind: 's3', bucket, prefix: 'deep/prefix', endpoint, region: 'us-east-1', accessKeyId, secretAccessKey },
+    where: {
+      kind: 's3',
+      bucket,
+      prefix: 'deep/prefix',
+      endpoint,
+      region: 'us-east-1',
+      accessKeyId,
+      secretAccessKey,
+      sessionToken: null,
+    },
     async stop() {
       server.kill();
       if (server.exitCode === null) await once(server, 'exit');
