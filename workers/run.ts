@@ -18,6 +18,8 @@ export interface WorkerContext {
   temporal: WorkerConnection;
   /** Aborted by SIGTERM or SIGINT. */
   signal: AbortSignal;
+  /** For a failure outside the workers' own tasks that this process cannot outlive: ends it with exit code 1. */
+  fail: (error: unknown) => void;
 }
 
 export interface WorkerParts {
@@ -40,12 +42,18 @@ export async function runWorkerProcess(
   const config = loadConfig();
   const logger = createLogger(config, kind);
   const stop = new AbortController();
+  const fail = (error: unknown): void => {
+    logger.fatal({ err: error }, 'worker failed');
+    process.exitCode = 1;
+    // Another worker of this process may still poll and would keep it alive; the log line above needs a moment to get out.
+    setTimeout(() => process.exit(1), 500);
+  };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   try {
-    installRuntime(config, logger);
+    await installRuntime(config, logger);
     const stores = await openStores(config, logger);
     const temporal = await connectWorker(config, logger, stop.signal);
-    const parts = await build({ config, logger, stores, temporal, signal: stop.signal });
+    const parts = await build({ config, logger, stores, temporal, signal: stop.signal, fail });
     const running = await Promise.all(
       parts.workers.map((options) =>
         Worker.create({ ...workerDefaults, ...temporal, identity: config.workerName, ...options }),
@@ -54,7 +62,7 @@ export async function runWorkerProcess(
     const queues = parts.workers.map(({ taskQueue }) => taskQueue);
     const shutDown = async (): Promise<void> => {
       logger.info('draining');
-      await parts.withdraw?.();
+      await inTurn(logger, { withdraw: parts.withdraw });
       for (const worker of running) if (worker.getState() === 'RUNNING') worker.shutdown();
     };
     const runs = running.map((worker) => worker.run());
@@ -64,17 +72,30 @@ export async function runWorkerProcess(
     try {
       await Promise.all(runs);
     } finally {
-      await parts.withdraw?.();
-      await parts.close?.();
-      await temporal.connection.close();
-      await stores.close();
+      await inTurn(logger, {
+        withdraw: parts.withdraw,
+        close: parts.close,
+        'close the connection to Temporal': () => temporal.connection.close(),
+        'close the stores': () => stores.close(),
+      });
     }
     logger.info('worker stopped');
   } catch (error) {
     if (stop.signal.aborted && error instanceof Error && error.name === 'AbortError') return;
-    logger.fatal({ err: error }, 'worker failed');
-    process.exitCode = 1;
-    // Another worker of this process may still poll and would keep it alive; the log line above needs a moment to get out.
-    setTimeout(() => process.exit(1), 500);
+    fail(error);
+  }
+}
+
+/** Takes every step of a shutdown in this order; one that fails (the registry is away) is logged and does not keep the rest. */
+export async function inTurn(
+  logger: Pick<Logger, 'error'>,
+  steps: Record<string, (() => Promise<void>) | undefined>,
+): Promise<void> {
+  for (const [step, take] of Object.entries(steps)) {
+    try {
+      await take?.();
+    } catch (error) {
+      logger.error({ err: error, step }, 'a step of the shutdown failed');
+    }
   }
 }

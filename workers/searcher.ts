@@ -4,10 +4,11 @@ import { startSearchHost } from '../infra/data-plane/search-host.ts';
 import { runWorkerProcess } from './run.ts';
 
 /** An index worker: a data-plane host, and the queue of its own on which shards are placed here. */
-await runWorkerProcess('searcher', async ({ config, logger, stores }) => {
+await runWorkerProcess('searcher', async ({ config, logger, stores, fail }) => {
   const name = config.workerName;
   const { routing } = stores.registry;
-  const host = await startSearchHost({ config, stores, logger });
+  // Without its thread this process would go on taking shards that it can never load; started anew it serves again.
+  const host = await startSearchHost({ config, stores, logger, onDeath: fail });
   const work = createSearchHostActivities({ name, host, routing });
   const taskQueue = searchQueue(name);
   await routing.announceHost({ host: name, kind: 'search', url: host.url, taskQueue });

@@ -24,9 +24,11 @@ export interface SearchHostOptions {
   config: Pick<Config, 'dataPlane'>;
   stores: ShardStores;
   logger?: Logger;
+  /** The thread ended by itself after it had started: this host answers nothing any more and cannot be revived. */
+  onDeath?: (error: LookalikeError) => void;
 }
 
-export async function startSearchHost({ config, stores, logger }: SearchHostOptions): Promise<SearchHost> {
+export async function startSearchHost({ config, stores, logger, onDeath }: SearchHostOptions): Promise<SearchHost> {
   const counter: LoadCounter = new BigInt64Array(new SharedArrayBuffer(16));
   const { host: address, token } = config.dataPlane;
   const thread = new URL(`./search-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
@@ -37,19 +39,23 @@ export async function startSearchHost({ config, stores, logger }: SearchHostOpti
   const loaded = new Set<string>();
   let lastCommand = 0;
   let dead: LookalikeError | undefined;
+  let started = false;
 
   const url = await new Promise<string>((resolve, reject) => {
     const die = (reason: string): void => {
+      const isNews = dead === undefined;
       dead ??= new LookalikeError('unavailable', `The search host's thread has ended: ${reason}.`);
       reject(dead);
       for (const { reject: fail } of waiting.values()) fail(dead);
       waiting.clear();
+      if (started && isNews) onDeath?.(dead);
     };
     worker.on('error', (error) => die(String(error)));
     worker.on('exit', (code) => die(`exit code ${code}`));
     worker.on('message', (message: SearchThreadMessage) => {
       switch (message.type) {
         case 'listening':
+          started = true;
           return resolve(message.url);
         case 'error':
           return logger?.error({ thread: 'search', error: message.message }, 'A search request failed.');

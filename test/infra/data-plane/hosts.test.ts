@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataPlaneHost } from '../../../contracts/serving.ts';
-import { createEmbedClient, startEmbedHost } from '../../../infra/data-plane/index.ts';
+import { createEmbedClient, startEmbedHost, startSearchHost } from '../../../infra/data-plane/index.ts';
 import type { OnlineEmbedder, SearchHost } from '../../../infra/data-plane/index.ts';
 import { encodeVector } from '../../../infra/data-plane/vector-base64.ts';
 import type { ShardStores } from '../../../infra/shards/load-shard.ts';
@@ -27,6 +29,23 @@ const post = (path: string, body: string, token = TOKEN): Promise<Response> =>
 const vector = encodeVector(new Float32Array(DIM).fill(1));
 
 describe('a search host', () => {
+  it.each([
+    ['tells that its thread has died', true],
+    ['says nothing of a thread that was closed', false],
+  ])('%s', async (_, dies) => {
+    const created = once(process, 'worker') as Promise<[Worker]>;
+    const told: unknown[] = [];
+    const config = { dataPlane: { host: '127.0.0.1', token: TOKEN } };
+    const mortal = await startSearchHost({ config, stores, onDeath: (error) => told.push(error) });
+    const [thread] = await created;
+    if (dies) {
+      await thread.terminate();
+      await expect(mortal.loadShard(shard)).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    await mortal.close();
+    expect(told).toEqual(dies ? [expect.objectContaining({ code: 'unavailable' })] : []);
+  });
+
   it.each([
     ['a wrong token', vector, 'wrong', 401, 'unauthorized'],
     ['malformed base64', '***', TOKEN, 400, 'invalidInput'],
