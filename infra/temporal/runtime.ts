@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { Runtime, makeTelemetryFilterString } from '@temporalio/worker';
 import type { Logger as SdkLogger } from '@temporalio/worker';
 import type { Config } from '../config/env.ts';
@@ -7,8 +8,12 @@ import type { Logger } from '../log/logger.ts';
  * Sets up this process's Temporal runtime, once, before anything connects: its log goes to `logger`, its metrics to a Prometheus
  * endpoint when a port is configured. Signals stay with the process: workers are shut down by their composition root.
  */
-export function installRuntime(config: Pick<Config, 'metricsPort' | 'logLevel'>, logger: Logger): void {
+export async function installRuntime(
+  config: Pick<Config, 'metricsPort' | 'logLevel' | 'dataPlane'>,
+  logger: Logger,
+): Promise<void> {
   const verbose = config.logLevel === 'debug' || config.logLevel === 'trace';
+  const bindAddress = config.metricsPort > 0 ? await metricsAddress(config) : null;
   Runtime.install({
     logger: sdkLogger(logger),
     shutdownSignals: [],
@@ -17,11 +22,17 @@ export function installRuntime(config: Pick<Config, 'metricsPort' | 'logLevel'>,
         forward: {},
         filter: makeTelemetryFilterString({ core: verbose ? 'DEBUG' : 'WARN', other: 'ERROR' }),
       },
-      ...(config.metricsPort > 0 && {
-        metrics: { prometheus: { bindAddress: `127.0.0.1:${config.metricsPort}`, useSecondsForDurations: true } },
+      ...(bindAddress !== null && {
+        metrics: { prometheus: { bindAddress, useSecondsForDurations: true } },
       }),
     },
   });
+}
+
+/** Where the data plane is reached, the metrics are too. The core takes no names, only addresses. */
+export async function metricsAddress(config: Pick<Config, 'metricsPort' | 'dataPlane'>): Promise<string> {
+  const { address, family } = await lookup(config.dataPlane.host);
+  return `${family === 6 ? `[${address}]` : address}:${config.metricsPort}`;
 }
 
 /** The SDK's logger on pino; its chatter at INFO (every activity's start) is our DEBUG. */
