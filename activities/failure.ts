@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
+import { SwitchRefused } from '../infra/temporal/serve-client.ts';
 import { ERROR_CODES, LookalikeError, errorMessage, isLookalikeError } from '../contracts/errors.ts';
 import type { ErrorCode } from '../contracts/errors.ts';
 
@@ -19,7 +20,8 @@ export function toFailure(error: unknown, signal?: AbortSignal): Error {
   return ApplicationFailure.create({
     message: error.message,
     type: error.code satisfies ErrorCode,
-    nonRetryable: !ERROR_CODES[error.code].retryable,
+    // A refused switch is asked for under the same id again and would get the same answer.
+    nonRetryable: error instanceof SwitchRefused || !ERROR_CODES[error.code].retryable,
     details: [error.details],
     cause: error,
   });

@@ -4,7 +4,9 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import type { Client, WorkflowStartOptions, Workflow } from '@temporalio/client';
-import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
+import { ApplicationFailure } from '@temporalio/common';
+import { ERROR_CODES, LookalikeError, errorMessage } from '../../contracts/errors.ts';
+import type { ErrorCode } from '../../contracts/errors.ts';
 import { TASK_QUEUES } from '../../contracts/queues.ts';
 import { SERVING_STATE, SWITCH_GENERATION, WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
 import type {
@@ -20,7 +22,8 @@ import { startAttributes } from './attributes.ts';
  * the same `request` joins the switch under way.
  * @param serving what the supervisor should keep alive if it has to be started
  * @param request who asks, unique per wish: the asking workflow's run
- * @throws LookalikeError `unavailable` the target did not come up; the one before goes on serving
+ * @throws SwitchRefused the target did not come up; the one before goes on serving
+ * @throws LookalikeError `unavailable` the supervisor ended without an answer
  */
 export async function requestSwitch(
   client: Client,
@@ -43,8 +46,24 @@ export async function requestSwitch(
     );
   } catch (error) {
     if (!(error instanceof WorkflowUpdateFailedError)) throw error;
-    throw new LookalikeError('unavailable', errorMessage(error.cause ?? error), {}, { cause: error });
+    throw switchFailure(error);
   }
+}
+
+/** The supervisor's own answer, with its code. Temporal keeps it: the same request gets it again, whatever the code. */
+export class SwitchRefused extends LookalikeError {}
+
+/** What a failed switch says: the supervisor's answer, or that there is none because the supervisor ended. */
+export function switchFailure(error: WorkflowUpdateFailedError): LookalikeError {
+  const { cause } = error;
+  const message = errorMessage(cause ?? error);
+  const code = cause instanceof ApplicationFailure ? cause.type : null;
+  if (isErrorCode(code)) return new SwitchRefused(code, message, {}, { cause: error });
+  return new LookalikeError('unavailable', message, {}, { cause: error });
+}
+
+function isErrorCode(type: string | null | undefined): type is ErrorCode {
+  return typeof type === 'string' && Object.hasOwn(ERROR_CODES, type);
 }
 
 /** Starts the supervisor of a catalogue that has something to serve, unless it runs. Safe to repeat. */
