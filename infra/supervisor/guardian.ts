@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import type { ProcessIdentity } from './process-identity.ts';
 import { stopProcess } from './process-identity.ts';
 
-const GRACE_MS = 8_000;
+/** The longest that any process may drain under its supervisor (plan.ts): whoever asks, it gets the same time. */
+const GRACE_MS = 15_000;
 
 // The terminal's Ctrl-C and a polite stop are the supervisor's to handle; it ends the guardian by closing the input.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);

@@ -3,7 +3,7 @@ import { isAlive, stopProcess } from './process-identity.ts';
 import { readRunState, removeRunState } from './run-state.ts';
 
 /** Longer than the guardian's own grace time: it is at the same work when only the supervisor was killed. */
-const GRACE_MS = 10_000;
+const GRACE_MS = 17_000;
 
 /**
  * Stops what a killed supervisor of this data directory left running. Call it only while holding the supervisor's lock, or

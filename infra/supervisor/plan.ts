@@ -20,7 +20,10 @@ export interface WorkerCounts {
 
 export const DEFAULT_COUNTS: WorkerCounts = { orchestrator: 1, trainer: 1, embedder: 1, searcher: 2 };
 
-/** Longest drain of each kind: what it does when asked to stop, plus room for a slow machine. */
+/**
+ * Longest drain of each kind: what it does when asked to stop, plus room for a slow machine. A worker gives up its tasks after 8 s
+ * (infra/temporal/worker-options.ts), a searcher answers for 4.5 s more. In order they add up to less than `lookalike down` waits.
+ */
 const GRACE_MS = { api: 10_000, worker: 15_000, temporal: 12_000 };
 
 /** Ports of 0 replaced by free ones, each port checked. @throws LookalikeError `conflict` naming the setting to change */
