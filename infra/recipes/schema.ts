@@ -63,14 +63,22 @@ const Index = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** The table of a generation's endpoints travels between activities and workflows: 143 bytes each, 64 KiB a payload. */
+const MAX_ENDPOINTS = 256;
+
 /** A whole configuration: unknown keys are errors, contradictions are refused with the reason. */
-export const RetrainConfigSchema: z.ZodType<RetrainConfig> = z.strictObject({
-  recipe: z.string().min(1).max(100),
-  backbone: z.string().min(1).max(4096),
-  views: count.max(64),
-  train: Train,
-  index: Index,
-  numShards: count.max(1024),
-  numReplicas: count.max(16),
-  gate: z.strictObject({ maxRecallDrop: share, minIndexRecall: share }),
-});
+export const RetrainConfigSchema: z.ZodType<RetrainConfig> = z
+  .strictObject({
+    recipe: z.string().min(1).max(100),
+    backbone: z.string().min(1).max(4096),
+    views: count.max(64),
+    train: Train,
+    index: Index,
+    numShards: count.max(1024),
+    numReplicas: count.max(16),
+    gate: z.strictObject({ maxRecallDrop: share, minIndexRecall: share }),
+  })
+  .refine(({ numShards, numReplicas }) => numShards * numReplicas <= MAX_ENDPOINTS, {
+    path: ['numShards'],
+    message: `numShards x numReplicas must not exceed ${MAX_ENDPOINTS}, or the table of where they stand would not fit one message`,
+  });

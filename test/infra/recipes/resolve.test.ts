@@ -38,6 +38,17 @@ describe('recipes', () => {
 });
 
 describe('overrides', () => {
+  it('take as many shards and replicas as their table holds, and not one more', () => {
+    expect(set('numShards=64', 'numReplicas=4')).toMatchObject({ numShards: 64, numReplicas: 4 });
+    expect(set('numShards=256', 'numReplicas=1').numShards).toBe(256);
+    for (const settings of [
+      ['numShards=257', 'numReplicas=1'],
+      ['numShards=65', 'numReplicas=4'],
+    ]) {
+      expect(refusal({ set: settings })).toContain('numShards x numReplicas must not exceed 256');
+    }
+  });
+
   it('are laid over the recipe from a YAML file, a JSON file or an object, single settings last', () => {
     const folder = temporaryFolder();
     const [yaml, json] = [join(folder, 'a.yaml'), join(folder, 'a.json')];
