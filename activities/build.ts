@@ -5,6 +5,7 @@ import type { Stores } from '../infra/stores.ts';
 import { beating } from './heartbeat.ts';
 import type { BuildActivities } from './interfaces.ts';
 import { watchPublishing } from './reused.ts';
+import { stoppable } from './stoppable.ts';
 
 export interface BuildDeps {
   stores: Pick<Stores, 'artifacts'>;
@@ -13,7 +14,7 @@ export interface BuildDeps {
 /** Everything between vectors and a verified index. */
 export function createBuildActivities({ stores }: BuildDeps): BuildActivities {
   return {
-    planEmbedding: (input) => beating(() => planEmbedding(stores, input)),
+    planEmbedding: (input) => beating(({ signal }) => planEmbedding(stoppable(stores, signal), input)),
 
     assembleEmbeddings: (input) =>
       beating(async ({ signal }) => {

@@ -31,10 +31,10 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
 
   return {
     takeSnapshot: ({ catalogue }) =>
-      beating(async () => {
-        const { id, manifest } = await createSnapshot(stores, catalogue);
+      beating(async ({ signal }) => {
+        const { id, manifest } = await createSnapshot(stores, catalogue, signal);
         // Told now, not after hours of features and training: the rows alone decide it.
-        expectLearnable(splitSnapshot(await readSnapshotRows(stores, id)));
+        expectLearnable(splitSnapshot(await readSnapshotRows(stores, id, signal)));
         // A snapshot is always written down to know its id; an earlier generation tells whether it is an old one.
         const reused = (await generations.list(catalogue)).some(({ snapshot }) => snapshot === id);
         const { numItems, numExamples, numImages } = manifest.summary as SnapshotSummary;

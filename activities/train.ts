@@ -4,10 +4,12 @@ import type { TrainInput, TrainOutput } from '../contracts/workflows.ts';
 import type { Config } from '../infra/config/env.ts';
 import { ensureBackbone } from '../infra/models/ensure-backbone.ts';
 import { ensurePretrained } from '../infra/models/publish-head-model.ts';
+import type { ProvisionReport } from '../infra/provision/progress.ts';
 import type { Stores } from '../infra/stores.ts';
 import { beating } from './heartbeat.ts';
 import type { TrainActivities } from './interfaces.ts';
 import { watchPublishing } from './reused.ts';
+import { stoppable } from './stoppable.ts';
 
 export interface TrainDeps {
   config: Config;
@@ -25,17 +27,16 @@ export interface TrainDeps {
 export function createTrainActivities({ config, stores, train }: TrainDeps): TrainActivities {
   return {
     ensureBackbone: ({ name }) =>
-      beating(async ({ report }) => {
-        const watched = watchPublishing(stores);
-        const made = await ensureBackbone(watched.stores, config, name, ({ phase, detail, fraction }) =>
-          report({ phase, detail, fraction }),
-        );
+      beating(async ({ signal, report }) => {
+        const watched = watchPublishing(stoppable(stores, signal));
+        const tell: ProvisionReport = ({ phase, detail, fraction }) => report({ phase, detail, fraction });
+        const made = await ensureBackbone(watched.stores, config, name, tell, signal);
         return { artifact: made.id, reused: watched.reused() };
       }),
 
     ensurePretrained: ({ backbone }) =>
-      beating(async () => {
-        const watched = watchPublishing(stores);
+      beating(async ({ signal }) => {
+        const watched = watchPublishing(stoppable(stores, signal));
         const made = await ensurePretrained(watched.stores, backbone);
         return { artifact: made.id, reused: watched.reused() };
       }),

@@ -7,6 +7,7 @@ import { VALUES } from '../../lib/export/head.ts';
 import { FEATURE_DIM, INPUT_SIZE } from '../../lib/nn/efficientnet-lite0.ts';
 import { loadTensorFlow } from '../compute/tensorflow.ts';
 import type { Config } from '../config/env.ts';
+import { throwIfCancelled } from '../provision/progress.ts';
 import type { ProvisionReport } from '../provision/progress.ts';
 import { provisionWeights } from '../provision/weights.ts';
 import { importEfficientNetLite0 } from '../weights/efficientnet-lite0.ts';
@@ -32,16 +33,17 @@ export interface ModelStores {
 
 /**
  * The backbone as a model artefact, published if it is not there yet. `name` is `efficientnet-lite0`, the id of a backbone
- * artefact, or `file:` and the path of a user's own ONNX or tfjs network (see {@link readOwnBackbone}).
- * @throws LookalikeError `invalidInput` | `notFound` | `missingDependency` | `gateRejected` the export disagrees with tfjs
+ * artefact, or `file:` and the path of a user's own ONNX or tfjs network (see {@link readOwnBackbone}). `signal` stops a download.
+ * @throws LookalikeError `invalidInput` | `notFound` | `missingDependency` | `cancelled` | `gateRejected` the export disagrees with tfjs
  */
 export async function ensureBackbone(
   stores: ModelStores,
   config: Config,
   name: string,
   report: ProvisionReport = () => undefined,
+  signal?: AbortSignal,
 ): Promise<Artifact> {
-  if (name === DEFAULT_BACKBONE) return ensureEfficientNetLite0(stores, config, report);
+  if (name === DEFAULT_BACKBONE) return ensureEfficientNetLite0(stores, config, report, signal);
   if (name.startsWith('file:')) return ensureOwnBackbone(stores, config, name.slice('file:'.length));
   const artifact = await stores.artifacts.get(name);
   if (modelSummaryOf(artifact).stage !== 'backbone') {
@@ -54,13 +56,15 @@ async function ensureEfficientNetLite0(
   stores: ModelStores,
   config: Config,
   report: ProvisionReport,
+  signal?: AbortSignal,
 ): Promise<Artifact> {
-  const weights = await readFile(await provisionWeights(config, report));
+  const weights = await readFile(await provisionWeights(config, report, { signal }));
   const preprocessing = EFFICIENTNET_LITE0_PREPROCESSING;
   const derivation = backboneDerivation({ weights: sha256Of(weights) }, DEFAULT_BACKBONE, preprocessing);
   const found = await stores.artifacts.find(derivation);
   if (found !== undefined) return found;
 
+  throwIfCancelled(signal);
   const { tf } = await loadTensorFlow(config);
   const model = importEfficientNetLite0(tf, weights);
   try {

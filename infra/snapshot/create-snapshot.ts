@@ -10,22 +10,23 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import { canonicalJson } from '../artifacts/canonical-json.ts';
 import { hashSource } from '../artifacts/sha256.ts';
 import type { Stores } from '../stores.ts';
-import { SNAPSHOT_FILE } from './read-snapshot.ts';
+import { SNAPSHOT_FILE, throwIfStopped } from './read-snapshot.ts';
 
 /**
  * Freezes a catalogue as a `snapshot` artefact: read in one transaction, written row by row, so it is of one moment and as
  * large as it likes. Equal catalogues give the same artefact.
  *
- * @throws LookalikeError `invalidInput` when the catalogue has no items
+ * @throws LookalikeError `invalidInput` when the catalogue has no items | `cancelled`
  */
 export async function createSnapshot(
   stores: Pick<Stores, 'artifacts' | 'registry'>,
   catalogue: string,
+  signal?: AbortSignal,
 ): Promise<Artifact> {
   const folder = await mkdtemp(join(tmpdir(), 'lookalike-snapshot-'));
   try {
     const path = join(folder, SNAPSHOT_FILE);
-    const summary = await writeRows(stores, catalogue, path);
+    const summary = await writeRows(stores, catalogue, path, signal);
     if (summary.numItems === 0) {
       throw new LookalikeError(
         'invalidInput',
@@ -52,6 +53,7 @@ async function writeRows(
   { registry }: Pick<Stores, 'registry'>,
   catalogue: string,
   path: string,
+  signal: AbortSignal | undefined,
 ): Promise<SnapshotSummary> {
   const images = new Set<string>();
   const count = { item: 0, example: 0 };
@@ -61,6 +63,7 @@ async function writeRows(
   done.catch(() => undefined);
   try {
     for await (const row of registry.snapshotRows(catalogue)) {
+      throwIfStopped(signal);
       count[row.role]++;
       images.add(row.image);
       if (!out.write(`${canonicalJson(row)}\n`)) await Promise.race([once(out, 'drain'), done]);

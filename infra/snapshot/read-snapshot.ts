@@ -1,4 +1,5 @@
 import type { SnapshotRow } from '../../contracts/catalogue.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
 import { readLines } from '../import/lines.ts';
 import type { Stores } from '../stores.ts';
 
@@ -17,9 +18,21 @@ export async function* readSnapshot(stores: Pick<Stores, 'artifacts'>, id: strin
   }
 }
 
-/** All rows at once; about 500 bytes of memory each. */
-export async function readSnapshotRows(stores: Pick<Stores, 'artifacts'>, id: string): Promise<SnapshotRow[]> {
+/** All rows at once; about 500 bytes of memory each. @throws LookalikeError `notFound` | `corruptArtifact` | `cancelled` */
+export async function readSnapshotRows(
+  stores: Pick<Stores, 'artifacts'>,
+  id: string,
+  signal?: AbortSignal,
+): Promise<SnapshotRow[]> {
   const rows: SnapshotRow[] = [];
-  for await (const row of readSnapshot(stores, id)) rows.push(row);
+  for await (const row of readSnapshot(stores, id)) {
+    throwIfStopped(signal);
+    rows.push(row);
+  }
   return rows;
+}
+
+/** Between two rows of a catalogue of any size. @throws LookalikeError `cancelled` */
+export function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new LookalikeError('cancelled', 'Work on the snapshot was asked to stop.');
 }
