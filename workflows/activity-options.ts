@@ -23,6 +23,15 @@ const quick: ActivityOptions = {
   retry: { initialInterval: '200 milliseconds', maximumInterval: '5 seconds', maximumAttempts: 20 },
 };
 
+/**
+ * What nobody would start again if it gave up: the upkeep of serving outlives any outage of the registry. Five seconds between
+ * late attempts is what serving waits at most once the registry is back.
+ */
+const untilAnswered: ActivityOptions = {
+  ...quick,
+  retry: { initialInterval: '200 milliseconds', maximumInterval: '5 seconds' },
+};
+
 /** Reads or writes as much as the catalogue is large. The heartbeat, not the limit, tells a dead worker. */
 const wholeCatalogue: ActivityOptions = {
   startToCloseTimeout: '2 hours',
@@ -79,6 +88,11 @@ export const switching = proxyActivities<Pick<CatalogueActivities, 'serveGenerat
 });
 export const serving = proxyActivities<Omit<ServingActivities, 'probeGeneration'>>({
   ...quick,
+  taskQueue: TASK_QUEUES.orchestrator,
+});
+/** `serving`, for keepers and for draining. A switch has a time limit and uses `serving`. */
+export const upkeep = proxyActivities<Omit<ServingActivities, 'probeGeneration' | 'switchGeneration'>>({
+  ...untilAnswered,
   taskQueue: TASK_QUEUES.orchestrator,
 });
 export const models = proxyActivities<Pick<TrainActivities, 'ensureBackbone' | 'ensurePretrained'>>({

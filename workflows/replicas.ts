@@ -41,8 +41,13 @@ export async function startReplicas(catalogue: string, target: ServingTarget): P
 }
 
 /** Asks the keepers of the replicas from `fromReplica` on to drain and end; those already gone are no error. */
-export async function stopReplicas(catalogue: string, target: ServingTarget, fromReplica = 0): Promise<void> {
-  const { shards } = await hands.describeIndex({ index: target.index });
+export async function stopReplicas(
+  catalogue: string,
+  target: ServingTarget,
+  fromReplica = 0,
+  { describeIndex }: Pick<typeof hands, 'describeIndex'> = hands,
+): Promise<void> {
+  const { shards } = await describeIndex({ index: target.index });
   for (let shard = 0; shard < shards.length; shard++) {
     for (let replica = fromReplica; replica < target.numReplicas; replica++) {
       const id = workflowIds.replica(catalogue, target.generation, shard, replica);

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ServeIndexInput, ServingState, ServingTarget, SwitchGenerationOutput } from '../contracts/workflows.ts';
-import { probing, serving as hands } from './activity-options.ts';
+import { probing, serving as hands, upkeep } from './activity-options.ts';
 import { failureCode, rootMessage } from './failure.ts';
 import {
   generationKey,
@@ -48,6 +48,9 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
 
   setHandler(servingStateQuery, () => state);
   setHandler(replicaChangedSignal, (report) => {
+    // A keeper that is being stopped may still speak up.
+    const wanted = [state.serving, state.loading, ...retiring];
+    if (!wanted.some((target) => target?.generation === report.generation)) return;
     const others = state.replicas.filter(
       ({ generation, shard, replica }) =>
         generation !== report.generation || shard !== report.shard || replica !== report.replica,
@@ -79,6 +82,21 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
     });
   }
 
+  /** Stops replicas as far as that is possible now; a failure must not hide the outcome of the switch it belongs to. */
+  async function drop(target: ServingTarget, fromReplica = 0): Promise<void> {
+    try {
+      await stopReplicas(catalogue, target, fromReplica);
+      state.replicas = state.replicas.filter(
+        ({ generation, replica }) => generation !== target.generation || replica < fromReplica,
+      );
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      log.error('Could not stop replicas', { generation: target.generation, why: rootMessage(error) });
+      // The main loop waits for the registry as long as it takes.
+      if (fromReplica === 0) retiring.push(target);
+    }
+  }
+
   async function switchTo(target: ServingTarget): Promise<SwitchGenerationOutput> {
     const before = state.serving;
     state.loading = target;
@@ -92,11 +110,11 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
       const { previous } = await hands.switchGeneration({ catalogue, generation: target.generation });
       state.serving = target;
       if (before !== null && before.generation !== target.generation) retiring.push(before);
-      else if (before !== null) await stopReplicas(catalogue, before, target.numReplicas);
+      else if (before !== null) await drop(before, target.numReplicas);
       return { previous, generation: target.generation };
     } catch (error) {
       const isServing = before?.generation === target.generation;
-      if (!isServing) await CancellationScope.nonCancellable(() => stopReplicas(catalogue, target));
+      if (!isServing) await CancellationScope.nonCancellable(() => drop(target));
       if (isCancellation(error)) throw error;
       throw ApplicationFailure.nonRetryable(
         `Generation ${target.generation} did not come up, ${before === null ? 'nothing' : `generation ${before.generation}`} ` +
@@ -124,8 +142,17 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
     for (let old = retiring[0]; old !== undefined; old = retiring[0]) {
       await sleep(old.drainDelayMs ?? DRAIN_MS);
       if (!retiring.includes(old)) continue;
-      await stopReplicas(catalogue, old);
-      retiring.splice(retiring.indexOf(old), 1);
+      try {
+        await stopReplicas(catalogue, old, 0, upkeep);
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        // Not a matter of time: its index cannot be read any more, and serving matters more than what it leaves behind.
+        log.error('Could not drain a generation', { generation: old.generation, why: rootMessage(error) });
+      }
+      const at = retiring.indexOf(old);
+      // A switch may have wanted it again in the meantime.
+      if (at < 0) continue;
+      retiring.splice(at, 1);
       state.replicas = state.replicas.filter(({ generation }) => generation !== old.generation);
     }
   }
@@ -150,7 +177,9 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
   } catch (error) {
     if (isCancellation(error)) {
       const wanted = [...retiring, state.serving, state.loading].filter((target) => target !== null);
-      await CancellationScope.nonCancellable(() => Promise.all(wanted.map((old) => stopReplicas(catalogue, old))));
+      await CancellationScope.nonCancellable(() =>
+        Promise.all(wanted.map((old) => stopReplicas(catalogue, old, 0, upkeep))),
+      );
     }
     throw error;
   }

@@ -10,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import { workflowIds } from '../contracts/workflows.ts';
 import type { ReplicaState, ServeReplicaInput } from '../contracts/workflows.ts';
-import { hosting, serving } from './activity-options.ts';
+import { hosting, upkeep } from './activity-options.ts';
 import { rootMessage } from './failure.ts';
 import { replicaChangedSignal } from './messages.ts';
 import { chooseHost, isCrowded, retryDelayMs } from './policy/placement.ts';
@@ -37,7 +37,7 @@ export async function serveReplica(input: ServeReplicaInput): Promise<void> {
       if (workflowInfo().continueAsNewSuggested)
         await continueAsNew<typeof serveReplica>({ ...input, preferredHost: host ?? undefined, losses });
       // After a rotation the shard still stands on its host: go on there.
-      host ??= await place(input, lostHost);
+      host ??= await place(input, lostHost).catch(unplaced);
       if (host === null) {
         await report(input, '', 'placing', 'No index worker answers; waiting for one.');
         await sleep(retryDelayMs((losses += 1)));
@@ -50,7 +50,7 @@ export async function serveReplica(input: ServeReplicaInput): Promise<void> {
         await hosting(host).serveShard({ ...input, stayMs });
         losses = 0;
         stays += 1;
-        const better: string | null = input.replica === 0 ? null : await placeApart(input, host);
+        const better: string | null = input.replica === 0 ? null : await placeApart(input, host).catch(unplaced);
         if (better !== null) {
           host = better;
           stays = 0;
@@ -71,22 +71,29 @@ export async function serveReplica(input: ServeReplicaInput): Promise<void> {
   } catch (error) {
     if (isCancellation(error)) {
       const { catalogue, generation, shard, replica } = input;
-      await CancellationScope.nonCancellable(() => serving.forgetReplica({ catalogue, generation, shard, replica }));
+      await CancellationScope.nonCancellable(() => upkeep.forgetReplica({ catalogue, generation, shard, replica }));
     }
     throw error;
   }
 }
 
+/** A keeper that cannot read where hosts stand stays where it is, or tries again later; it never gives up its replica. */
+function unplaced(error: unknown): null {
+  if (isCancellation(error)) throw error;
+  log.warn('Could not look for a host', { why: rootMessage(error) });
+  return null;
+}
+
 async function place(input: ServeReplicaInput, avoid: string | null): Promise<string | null> {
   const { catalogue, generation, shard, replica } = input;
-  const { hosts, endpoints } = await serving.listSearchHosts({ catalogue, generations: [generation] });
+  const { hosts, endpoints } = await upkeep.listSearchHosts({ catalogue, generations: [generation] });
   return chooseHost({ generation, shard, replica, hosts: hosts.map(({ host }) => host), endpoints, avoid });
 }
 
 /** Another host, if the replica now shares its own with a twin and need not. */
 async function placeApart(input: ServeReplicaInput, host: string): Promise<string | null> {
   const { catalogue, generation, shard, replica } = input;
-  const { hosts, endpoints } = await serving.listSearchHosts({ catalogue, generations: [generation] });
+  const { hosts, endpoints } = await upkeep.listSearchHosts({ catalogue, generations: [generation] });
   const request = { generation, shard, replica, endpoints };
   if (!isCrowded(request, host)) return null;
   const other = chooseHost({ ...request, hosts: hosts.map((live) => live.host), avoid: host });

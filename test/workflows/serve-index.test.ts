@@ -1,4 +1,5 @@
 import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { workflowIds } from '../../contracts/workflows.ts';
 import type { ServingTarget } from '../../contracts/workflows.ts';
@@ -104,6 +105,37 @@ describe('serveIndex', () => {
     expect(served(1)).toHaveLength(2);
   });
 
+  it('keeps a replica whose keeper cannot read where hosts stand, and places it once it can', async () => {
+    await hosts('a', 'b');
+    await switchTo(target(1));
+    world.failing.set('listSearchHosts', ApplicationFailure.nonRetryable('no such table', 'invalidInput'));
+    const lost = world.endpoints[0]!;
+    const asked = world.count('listSearchHosts');
+    world.dead.add(lost.host);
+    await vi.waitFor(() => expect(world.count('listSearchHosts')).toBeGreaterThan(asked), soon);
+    world.failing.clear();
+    await vi.waitFor(() => expect(served(1).filter((row) => row.includes(lost.host))).toEqual([]), soon);
+    const { shard, replica } = lost;
+    const keeper = env.client.workflow.getHandle(workflowIds.replica(catalogue, 1, shard, replica));
+    const { events } = await keeper.fetchHistory();
+    const reads = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) =>
+      scheduled?.activityType?.name === 'listSearchHosts' ? [scheduled.retryPolicy?.maximumAttempts] : [],
+    );
+    expect(reads.length).toBeGreaterThan(1);
+    expect(reads.every((attempts) => (attempts ?? 0) === 0)).toBe(true);
+  });
+
+  it('outlives a generation that it cannot drain, and still serves and switches', async () => {
+    await hosts('a');
+    await switchTo(target(1, { drainDelayMs: 1000 }));
+    await switchTo(target(2));
+    world.failing.set('describeIndex', ApplicationFailure.nonRetryable('the index is gone', 'notFound'));
+    const asked = world.count('describeIndex');
+    await vi.waitFor(() => expect(world.count('describeIndex')).toBeGreaterThan(asked), soon);
+    world.failing.clear();
+    expect(await switchTo(target(1), 'back')).toMatchObject({ generation: 1 });
+  });
+
   it('waits for a host when the only one is lost, and serves again by itself', async () => {
     await hosts('a');
     await switchTo(target(1));
@@ -127,6 +159,8 @@ describe('serveIndex', () => {
     await expect(failed).rejects.toThrow(/Generation 2 did not come up, generation 1 goes on serving/);
     expect(world.serving?.number).toBe(1);
     await vi.waitFor(() => expect(served(2)).toEqual([]), soon);
+    const { replicas } = await servingState(env.client, catalogue);
+    expect(replicas.map(({ generation }) => generation)).toEqual([1, 1]);
     expect(served(1)).toHaveLength(2);
     world.mute.clear();
     expect(await switchTo(target(2), 'second')).toEqual({ previous: 1, generation: 2 });
