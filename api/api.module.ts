@@ -1,11 +1,7 @@
 import { Module } from '@nestjs/common';
-import type { DynamicModule, ExecutionContext } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import type { DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { ThrottlerModule } from '@nestjs/throttler';
-import type { ThrottlerModuleOptions } from '@nestjs/throttler';
-import type { FastifyRequest } from 'fastify';
-import type { RouteAccess } from './auth/access.ts';
-import { RateLimitGuard } from './auth/rate-limit.guard.ts';
 import { CatalogueController } from './catalogue/catalogue.controller.ts';
 import { CatalogueService } from './catalogue/catalogue.service.ts';
 import { ImageController } from './catalogue/image.controller.ts';
@@ -19,13 +15,11 @@ import type { ApiPorts } from './ports.ts';
 import { QueryVectorService } from './search/query-vector.service.ts';
 import { SearchController } from './search/search.controller.ts';
 import { SearchService } from './search/search.service.ts';
-import type { ApiLimits, ApiSettings } from './settings.ts';
+import type { ApiSettings } from './settings.ts';
 import { RetrainEventsService } from './training/retrain-events.service.ts';
 import { TrainingController } from './training/training.controller.ts';
 import { TrainingService } from './training/training.service.ts';
 import { ZodPipe } from './validation.ts';
-
-const MINUTE_MS = 60_000;
 
 /** The API over given ports. */
 @Module({})
@@ -33,7 +27,7 @@ export class ApiModule {
   static over(ports: ApiPorts, settings: ApiSettings): DynamicModule {
     return {
       module: ApiModule,
-      imports: [ThrottlerModule.forRoot(throttling(settings.limits))],
+      imports: [ThrottlerModule.forRoot([])],
       controllers: [SearchController, CatalogueController, ImageController, TrainingController, HealthController],
       providers: [
         { provide: REGISTRY, useValue: ports.registry },
@@ -46,7 +40,6 @@ export class ApiModule {
         { provide: SETTINGS, useValue: settings },
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_PIPE, useClass: ZodPipe },
-        { provide: APP_GUARD, useClass: RateLimitGuard },
         CatalogueService,
         HealthService,
         Lifecycle,
@@ -58,19 +51,4 @@ export class ApiModule {
       ],
     };
   }
-}
-
-function throttling(limits: ApiLimits): ThrottlerModuleOptions {
-  return {
-    generateKey: (_, tracker, name) => `${name} ${tracker}`,
-    throttlers: [
-      { name: 'all', ttl: MINUTE_MS, limit: limits.requestsPerMinute },
-      { name: 'write', ttl: MINUTE_MS, limit: limits.writesPerMinute, skipIf: (context) => !isWrite(context) },
-    ],
-  };
-}
-
-function isWrite(context: ExecutionContext): boolean {
-  const request = context.switchToHttp().getRequest<FastifyRequest>();
-  return (request.routeOptions.config as RouteAccess).scope === 'write';
 }

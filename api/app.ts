@@ -6,6 +6,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import { ApiModule } from './api.module.ts';
 import { authenticate } from './auth/authenticate.ts';
+import { rateLimits } from './auth/limit-rates.ts';
 import { acceptForms } from './http/form-body.ts';
 import { nestLogger } from './http/nest-logger.ts';
 import { observeRequests } from './http/observe-requests.ts';
@@ -37,7 +38,10 @@ export async function createApp(ports: ApiPorts, options: ApiOptions): Promise<N
   const server = adapter.getInstance<FastifyInstance>();
   observeRequests(server, app, ports.logger);
   secureHeaders(server);
+  const count = rateLimits(app, settings.limits);
+  count.addresses(server);
   authenticate(server, settings.auth, ports.registry.apiKeys);
+  count.callers(server);
   await acceptForms(server, settings.limits);
   servePage(app);
   serveOpenApi(app);

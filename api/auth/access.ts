@@ -8,10 +8,12 @@ export interface RouteAccess {
   scope?: ApiScope;
   /** Whether `multipart/form-data` is accepted beside JSON. */
   form?: boolean;
+  /** Whether its caller's limit leaves it out: for what watches the server when it is busiest. */
+  uncounted?: boolean;
 }
 
 /** Demands an API key with the scope (where keys are demanded at all). */
-export function Access(scope: ApiScope, options: { form?: boolean } = {}): MethodDecorator {
+export function Access(scope: ApiScope, options: Omit<RouteAccess, 'scope'> = {}): MethodDecorator {
   return applyDecorators(
     RouteConfig({ scope, ...options } satisfies RouteAccess),
     ApiSecurity('bearer'),

@@ -1,6 +1,5 @@
 import { Controller, Get, Header, Inject, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProduces, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
-import { SkipThrottle } from '@nestjs/throttler';
 import type { FastifyReply } from 'fastify';
 import { Access } from '../auth/access.ts';
 import { LivenessDto, ReadinessDto } from './health.dto.ts';
@@ -8,7 +7,6 @@ import { HealthService } from './health.service.ts';
 import { Metrics } from './metrics.service.ts';
 
 @ApiTags('health')
-@SkipThrottle({ all: true, write: true })
 @Controller()
 export class HealthController {
   private readonly health: HealthService;
@@ -36,7 +34,7 @@ export class HealthController {
   }
 
   @Get('metrics')
-  @Access('read')
+  @Access('read', { uncounted: true })
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   @ApiOperation({ summary: 'Figures for Prometheus.' })
   @ApiProduces('text/plain')

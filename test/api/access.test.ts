@@ -6,7 +6,7 @@ import { createApp } from '../../api/app.ts';
 import type { ApiOptions } from '../../api/app.ts';
 import { authFor, isLoopback } from '../../api/settings.ts';
 import type { Problem } from '../../api/problem.ts';
-import { READ_KEY, WRITE_KEY, World, fruitsAndCars } from './fakes.ts';
+import { READ_KEY, WRITE_KEY, World, fruitsAndCars, strict } from './fakes.ts';
 
 let app: NestFastifyApplication;
 afterEach(() => app.close());
@@ -152,6 +152,35 @@ describe('limits', () => {
     const get = async (key: string): Promise<number> =>
       (await app.inject({ url: '/v1/catalogues', headers: { 'x-api-key': key } })).statusCode;
     expect([await get(READ_KEY), await get(READ_KEY), await get(WRITE_KEY)]).toEqual([200, 429, 200]);
+  });
+
+  it('counts wrong keys by address, and then looks none up', async () => {
+    const world = new World(fruitsAndCars());
+    const registry = world.registry();
+    const asked: string[] = [];
+    const apiKeys = strict<typeof registry.apiKeys>('apiKeys', {
+      verify: async (key) => {
+        asked.push(key);
+        return undefined;
+      },
+    });
+    const ports = world.ports({ registry: strict<typeof registry>('registry', { ...registry, apiKeys }) });
+    app = await createApp(ports, { auth: 'required', limits: { requestsPerMinute: 1 } });
+    const guess = async (i: number): Promise<number> =>
+      (await app.inject({ url: '/v1/catalogues', headers: { 'x-api-key': `lk_guess${i}` } })).statusCode;
+    const statuses: number[] = [];
+    for (let i = 0; i < 15; i++) statuses.push(await guess(i));
+    expect(statuses.slice(0, 10)).toEqual(Array(10).fill(401));
+    expect(statuses.slice(10)).toEqual(Array(5).fill(429));
+    expect(asked).toHaveLength(10);
+  });
+
+  it('refuses one request too many before its form is read', async () => {
+    await start({ auth: 'off', limits: { requestsPerMinute: 1 } });
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+    const broken = { method: 'POST', url: '/v1/catalogues/shop/search', headers, payload: '--b\r\nbroken' } as const;
+    expect((await app.inject(broken)).statusCode).toBe(400);
+    expect((await app.inject(broken)).statusCode).toBe(429);
   });
 
   it('allows fewer writes than reads', async () => {
