@@ -4,8 +4,10 @@ import {
   Observable,
   catchError,
   concat,
+  defer,
   distinctUntilChanged,
   exhaustMap,
+  finalize,
   from,
   map,
   merge,
@@ -29,8 +31,14 @@ export class RetrainEventsService {
   private readonly training: TrainingService;
   private readonly lifecycle: Lifecycle;
   private readonly limits: ApiLimits;
+  /** By catalogue, while somebody follows it. */
   private readonly shared = new Map<string, Observable<MessageEvent>>();
   private numFollowers = 0;
+
+  /** How many catalogues are looked at now. */
+  get numFollowed(): number {
+    return this.shared.size;
+  }
 
   constructor(
     @Inject(TrainingService) training: TrainingService,
@@ -63,9 +71,13 @@ export class RetrainEventsService {
 
   /** Each new follower begins with the present state, whoever listens already. */
   private news(catalogue: string): Observable<MessageEvent> {
-    const sharedNews = this.shared.get(catalogue) ?? this.poll(catalogue);
-    this.shared.set(catalogue, sharedNews);
-    return concat(this.look(catalogue), sharedNews).pipe(distinctUntilChanged((a, b) => sameNews(a, b)));
+    // Deferred: who leaves before the first look has ended never joins, and must leave no entry either.
+    const changes = defer(() => {
+      const sharedNews = this.shared.get(catalogue) ?? this.poll(catalogue);
+      this.shared.set(catalogue, sharedNews);
+      return sharedNews;
+    });
+    return concat(this.look(catalogue), changes).pipe(distinctUntilChanged((a, b) => sameNews(a, b)));
   }
 
   private poll(catalogue: string): Observable<MessageEvent> {
@@ -73,6 +85,8 @@ export class RetrainEventsService {
     return timer(eventIntervalMs, eventIntervalMs).pipe(
       exhaustMap(() => this.look(catalogue)),
       distinctUntilChanged(sameNews),
+      // Names are what callers ask for: one that nobody follows any more must not stay.
+      finalize(() => this.shared.delete(catalogue)),
       share(),
     );
   }

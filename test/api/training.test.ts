@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '../../api/app.ts';
 import { Lifecycle } from '../../api/health/lifecycle.service.ts';
@@ -11,6 +11,7 @@ import {
   RetrainStartedDto,
   RetrainStatusDto,
 } from '../../api/training/training.dto.ts';
+import { RetrainEventsService } from '../../api/training/retrain-events.service.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { World, fruitsAndCars, generation, running } from './fakes.ts';
 
@@ -135,6 +136,18 @@ describe('the event stream', () => {
     }
     expect(status).toBe(200);
     staying.abort();
+  });
+
+  it('forgets a catalogue when its last follower leaves, at whatever moment', async () => {
+    const events = app.get(RetrainEventsService);
+    events.follow('gone-at-once').subscribe().unsubscribe();
+    expect(events.numFollowed).toBe(0);
+    const followers = [events.follow('shop').subscribe(), events.follow('shop').subscribe()];
+    await vi.waitFor(() => expect(events.numFollowed).toBe(1));
+    followers[0]!.unsubscribe();
+    expect(events.numFollowed).toBe(1);
+    followers[1]!.unsubscribe();
+    expect(events.numFollowed).toBe(0);
   });
 
   it('ends when shutdown begins, so that nobody holds it up', async () => {
