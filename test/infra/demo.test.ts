@@ -28,6 +28,8 @@ test('the demo holds every emoji with its skin tones, and no query of a held-out
   const labels = new Set(items!.map(({ label }) => label));
   const learnt = new Set(train!.map(({ label }) => label));
   expect(holdout!.every(({ label }) => labels.has(label) && !learnt.has(label))).toBe(true);
+  const pictures = new Set(train!.map(({ image }) => readFileSync(image, 'base64')));
+  expect(holdout!.some(({ image }) => pictures.has(readFileSync(image, 'base64')))).toBe(false);
   expect(holdout!.length / (holdout!.length + train!.length)).toBeCloseTo(0.2, 1);
 });
 
