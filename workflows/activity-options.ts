@@ -95,6 +95,12 @@ export const upkeep = proxyActivities<Omit<ServingActivities, 'probeGeneration' 
   ...untilAnswered,
   taskQueue: TASK_QUEUES.orchestrator,
 });
+/** A look that may be missed: between two stays the host keeps the shard for a minute only, so it must not take that long. */
+export const glance = proxyActivities<Pick<ServingActivities, 'listSearchHosts'>>({
+  ...untilAnswered,
+  scheduleToCloseTimeout: '20 seconds',
+  taskQueue: TASK_QUEUES.orchestrator,
+});
 export const models = proxyActivities<Pick<TrainActivities, 'ensureBackbone' | 'ensurePretrained'>>({
   ...prepareModel,
   taskQueue: TASK_QUEUES.train,

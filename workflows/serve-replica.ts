@@ -10,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import { workflowIds } from '../contracts/workflows.ts';
 import type { ReplicaState, ServeReplicaInput } from '../contracts/workflows.ts';
-import { hosting, upkeep } from './activity-options.ts';
+import { glance, hosting, upkeep } from './activity-options.ts';
 import { rootMessage } from './failure.ts';
 import { replicaChangedSignal } from './messages.ts';
 import { chooseHost, isCrowded, retryDelayMs } from './policy/placement.ts';
@@ -93,7 +93,7 @@ async function place(input: ServeReplicaInput, avoid: string | null): Promise<st
 /** Another host, if the replica now shares its own with a twin and need not. */
 async function placeApart(input: ServeReplicaInput, host: string): Promise<string | null> {
   const { catalogue, generation, shard, replica } = input;
-  const { hosts, endpoints } = await upkeep.listSearchHosts({ catalogue, generations: [generation] });
+  const { hosts, endpoints } = await glance.listSearchHosts({ catalogue, generations: [generation] });
   const request = { generation, shard, replica, endpoints };
   if (!isCrowded(request, host)) return null;
   const other = chooseHost({ ...request, hosts: hosts.map((live) => live.host), avoid: host });
