@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ArgumentMetadata, PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { LookalikeError } from '../contracts/errors.ts';
+import { checkCatalogue } from '../infra/registry/text.ts';
 
 /** One wrong field: where it is, what should stand there and what does. */
 export interface FieldProblem {
@@ -33,10 +34,11 @@ export function validate<Schema extends z.ZodType>(schema: Schema, value: unknow
   throw new ValidationError(parsed.error.issues.flatMap((issue) => describe(issue, value)));
 }
 
-/** Validates every argument typed with a nestjs-zod DTO. */
+/** Validates every argument typed with a nestjs-zod DTO, and every catalogue's name in a path. */
 @Injectable()
 export class ZodPipe implements PipeTransform {
-  transform(value: unknown, { metatype }: ArgumentMetadata): unknown {
+  transform(value: unknown, { metatype, type, data }: ArgumentMetadata): unknown {
+    if (type === 'param' && data === 'catalogue') checkCatalogue(String(value));
     const schema = (metatype as { schema?: unknown } | undefined)?.schema;
     return schema instanceof z.ZodType ? validate(schema, value) : value;
   }

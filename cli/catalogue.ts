@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { LookalikeError } from '../contracts/errors.ts';
 import { importCatalogue } from '../infra/import/import-catalogue.ts';
-import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
+import { CATALOGUE_OPTION, catalogueName, wholeNumber } from './options.ts';
 import { handles, withStores } from './run-command.ts';
 import { formatNumber } from './progress.ts';
 import { table } from './table.ts';
@@ -57,7 +57,7 @@ export function addCatalogueCommands(program: Command): void {
     group
       .command('list')
       .description('all catalogues, or the items of one')
-      .option('--catalogue <name>', 'list the items of this catalogue')
+      .option('--catalogue <name>', 'list the items of this catalogue', catalogueName)
       .option('--category <name>', 'only items of this category')
       .option('--after <id>', 'start behind this id')
       .option('--limit <n>', 'how many items', wholeNumber(1, 10_000), 50),

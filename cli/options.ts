@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from 'commander';
+import { errorMessage } from '../contracts/errors.ts';
+import { checkCatalogue } from '../infra/registry/text.ts';
 
 /** A whole number of at least `min`, for commander. */
 export const wholeNumber =
@@ -20,4 +22,14 @@ export function wholeNumbers(text: string): number[] {
 /** An option that may be given several times. */
 export const collect = (text: string, before: string[] = []): string[] => [...before, text];
 
-export const CATALOGUE_OPTION = ['--catalogue <name>', 'which catalogue', 'default'] as const;
+/** A catalogue's name, for commander. */
+export function catalogueName(text: string): string {
+  try {
+    checkCatalogue(text);
+  } catch (error) {
+    throw new InvalidArgumentError(errorMessage(error));
+  }
+  return text;
+}
+
+export const CATALOGUE_OPTION = ['--catalogue <name>', 'which catalogue', catalogueName, 'default'] as const;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CatalogueFilter } from './workflow-view.ts';
 import { connectClient } from '../infra/temporal/connection.ts';
 import { listWorkflows, workflowUrl } from '../infra/temporal/workflow-list.ts';
-import { wholeNumber } from './options.ts';
+import { catalogueName, wholeNumber } from './options.ts';
 import { handles } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
 import { table } from './table.ts';
@@ -17,7 +17,7 @@ export function addWorkflowCommands(program: Command): void {
     group
       .command('list')
       .description('runs, newest first')
-      .option('--catalogue <name>', 'only of this catalogue')
+      .option('--catalogue <name>', 'only of this catalogue', catalogueName)
       .option('--kind <kind>', 'retrain, train, embedCatalogue, buildIndex or serveIndex')
       .option('--limit <n>', 'how many', wholeNumber(1, 1_000), 20),
     async (context, options) =>

@@ -5,6 +5,7 @@ import { MAX_IMAGE_BYTES } from '../../lib/images/decode.ts';
 import { inspectImage } from '../../lib/images/inspect.ts';
 import { sha256Hex } from '../artifacts/sha256.ts';
 import type { Config } from '../config/env.ts';
+import { checkCatalogue } from '../registry/text.ts';
 import type { Stores } from '../stores.ts';
 import { mapBounded } from './map-bounded.ts';
 import { loadPicture } from './load-picture.ts';
@@ -45,6 +46,7 @@ export interface ImportOptions {
  * @throws LookalikeError `notFound` | `invalidInput` for the source as a whole, `unavailable` for the stores, `cancelled`
  */
 export async function importCatalogue(options: ImportOptions): Promise<ImportSummary> {
+  checkCatalogue(options.catalogue);
   const source = await openSource(options.source);
   const summary: ImportSummary = { added: 0, changed: 0, unchanged: 0, rejected: [] };
   const rowOfId = new Map<string, number>();

@@ -54,6 +54,18 @@ describe('retraining', () => {
     expect(RetrainStatusDto.schema.parse(response.json())).toEqual(running());
   });
 
+  it('takes no name for a catalogue that would lead to the run of something else', async () => {
+    world.retrain = running();
+    for (const name of ['shop%2Ftrain', "shop'", '..%2Fshop']) {
+      const response = await app.inject(`/v1/catalogues/${name}/retrain`);
+      expect(response.statusCode, name).toBe(400);
+      expect(response.json()).toMatchObject({
+        code: 'invalidInput',
+        detail: expect.stringContaining('catalogue name') as string,
+      });
+    }
+  });
+
   it('says 503 while Temporal is down, and searches go on', async () => {
     await begin({ start: down, status: down, recipes: () => [] });
     const url = '/v1/catalogues/shop/retrain';

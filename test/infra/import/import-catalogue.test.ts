@@ -313,3 +313,12 @@ describe('a source that cannot be used as a whole is refused with what was expec
     expect(summary.rejected.length).toBeGreaterThan(0);
   });
 });
+
+test('a catalogue whose name could be part of another run’s id is refused before anything is read', async () => {
+  const stores = await openTestStores();
+  const taken = run(stores, folderOf({ 'a.png': await picture(1) }), { catalogue: 'emoji/train' });
+  await expect(taken).rejects.toMatchObject({ code: 'invalidInput' });
+  expect(await stores.registry.catalogue.catalogues()).toEqual([]);
+  const absent = run(stores, '/does/not/exist', { catalogue: 'emoji/train' });
+  await expect(absent).rejects.toMatchObject({ code: 'invalidInput' });
+});
