@@ -53,15 +53,17 @@ export function writeDemoFiles(folder: string, limit = Infinity): DemoFiles {
     const variants = Object.values(emoji.skin_variations ?? {}).filter((variant) => variant.has_img_google);
     return [emoji, ...variants].map((variant) => rowOf(emoji, variant.unified, join(google, variant.image)));
   });
-  const queries = chosen.map((emoji) => rowOf(emoji, emoji.unified, join(twitter, emoji.image)));
-  const of = (split: Example['split']): DemoRow[] => queries.filter(({ label }) => splitOf(label) === split);
+  const queriesOf = (emojis: typeof products, split: Example['split']): DemoRow[] =>
+    emojis
+      .map((emoji) => rowOf(emoji, emoji.unified, join(twitter, emoji.image)))
+      .filter(({ label }) => splitOf(label) === split);
   // Some families look the same; a drawing that is learnt from under another name judges nobody.
-  const learnt = new Set(of('train').map(({ image }) => hashOf(image)));
-  const holdout = of('holdout').filter(({ image }) => !learnt.has(hashOf(image)));
+  const learnt = new Set(queriesOf(products, 'train').map(({ image }) => hashOf(image)));
+  const holdout = queriesOf(chosen, 'holdout').filter(({ image }) => !learnt.has(hashOf(image)));
   mkdirSync(folder, { recursive: true });
   return {
     items: writeRows(join(folder, 'items.jsonl'), items),
-    train: writeRows(join(folder, 'train.jsonl'), of('train')),
+    train: writeRows(join(folder, 'train.jsonl'), queriesOf(chosen, 'train')),
     holdout: writeRows(join(folder, 'holdout.jsonl'), holdout),
   };
 }
