@@ -8,6 +8,7 @@ import type { RetrainOutput } from '../../contracts/workflows.ts';
 import { writeDemoFiles } from '../../infra/demo/emoji.ts';
 import type { DemoFiles } from '../../infra/demo/emoji.ts';
 import { identify, isAlive } from '../../infra/supervisor/process-identity.ts';
+import { chromiumPath, openBrowser } from './browser.ts';
 import { createInstallation } from './installation.ts';
 import type { Installation } from './installation.ts';
 
@@ -116,6 +117,29 @@ describe('the main job through the command line', () => {
     );
     expect(byId.hits.every(({ category }) => category === item.category)).toBe(true);
   });
+
+  test.skipIf(chromiumPath === undefined)(
+    'the page finds it too, by photo and by a click, in a real browser',
+    async () => {
+      const item = rowsOf(files.items.path)[17]!;
+      const browser = await openBrowser();
+      try {
+        const page = await browser.context.newPage();
+        await page.goto((await shop.state()).urls.page);
+        const [results, cards] = [page.locator('#results-title'), page.locator('.card .title')];
+        await cards.first().waitFor();
+        await page.locator('#file').setInputFiles(item.image);
+        await results.filter({ hasText: 'items like your photo' }).waitFor();
+        expect(await cards.first().textContent()).toBe(item.title);
+        expect(await page.locator('#answered').textContent()).toContain(first.model);
+        await page.locator('.card').first().click();
+        await results.filter({ hasText: `items like ${item.title}` }).waitFor();
+        expect(await cards.allTextContents()).not.toContain(item.title);
+      } finally {
+        await browser.close();
+      }
+    },
+  );
 
   test('eval of the serving model over the same files finds what the gate found', async () => {
     const args = [
