@@ -27,7 +27,7 @@ const TrainProgressSchema = z.object({
   numSteps: z.number(),
   loss: z.number().nullable(),
   learningRate: z.number(),
-  recallByEpoch: z.array(z.number()).describe('Validation recall@1 after each finished epoch.'),
+  recallByEpoch: z.array(z.number()).describe('Validation recall@1 after each finished epoch, the last 200.'),
   samplesPerSecond: z.number(),
   backend: z.string(),
   checkpoint: z.string().nullable(),
