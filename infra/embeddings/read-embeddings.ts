@@ -21,12 +21,19 @@ export interface StoredEmbeddings extends AsyncDisposable {
   read(first: number, count: number): Promise<Float32Array>;
 }
 
-const Summary = z.object({ views: z.number().int().positive(), dim: z.number().int().positive() });
+const Summary = z.object({
+  numImages: z.number().int().min(0),
+  views: z.number().int().positive(),
+  dim: z.number().int().positive(),
+});
 
 /** @throws LookalikeError `notFound` | `corruptArtifact` */
-export async function openEmbeddings(stores: { artifacts: ArtifactStore }, id: string): Promise<StoredEmbeddings> {
+export async function openEmbeddings(
+  stores: { artifacts: Pick<ArtifactStore, 'get' | 'materialise'> },
+  id: string,
+): Promise<StoredEmbeddings> {
   const { manifest } = await stores.artifacts.get(id);
-  const { views, dim } = Summary.parse(manifest.summary);
+  const { numImages, views, dim } = Summary.parse(manifest.summary);
   const [imagesPath, rejectedPath, vectorsPath] = await Promise.all(
     ['images.txt', 'rejected.jsonl', 'vectors.f32'].map((file) => stores.artifacts.materialise(id, file)),
   );
@@ -35,11 +42,11 @@ export async function openEmbeddings(stores: { artifacts: ArtifactStore }, id: s
   const bytesPerImage = views * dim * Float32Array.BYTES_PER_ELEMENT;
   const file = await open(vectorsPath!);
   const { size } = await file.stat();
-  if (size !== images.length * bytesPerImage) {
+  if (images.length !== numImages || size !== images.length * bytesPerImage) {
     await file.close();
     throw new LookalikeError(
       'corruptArtifact',
-      `Expected vectors.f32 of ${id} to hold ${images.length * bytesPerImage} bytes, got ${size}.`,
+      `Expected ${id} to hold ${numImages} pictures in ${numImages * bytesPerImage} bytes, got ${images.length} in ${size}.`,
     );
   }
   return {

@@ -97,7 +97,11 @@ describe('evaluating a model on a snapshot', () => {
     const narrow = await stores.artifacts.publish({
       ...{ kind: 'embeddings', inputs: {}, config: {}, seed: null, metrics: {} },
       summary: { numImages: 1, numRejected: 0, views: 1, dim: 2, normalised: false },
-      files: { 'vectors.f32': { bytes: new Uint8Array(8) }, 'images.txt': { bytes: Buffer.from('a\n') } },
+      files: {
+        'vectors.f32': { bytes: new Uint8Array(8) },
+        'images.txt': { bytes: Buffer.from('a\n') },
+        'rejected.jsonl': { bytes: new Uint8Array(0) },
+      },
     });
     await expect(evaluateOnSnapshot({ ...ask, features: narrow.id })).rejects.toThrow(
       `Expected features of ${SMALL_FEATURES} values for ${ask.model}, got 2.`,
