@@ -14,6 +14,8 @@ export default defineConfig({
             'test/workflows/policy/**/*.test.ts',
           ],
           testTimeout: 30_000,
+          // A first import of tfjs from a cold disk, beside another test file on two cores, has taken more than the default 10 s.
+          hookTimeout: 60_000,
         },
       },
       {

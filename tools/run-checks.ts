@@ -17,7 +17,21 @@ const TIERS = ['unit', 'workflow', 'e2e'];
 const Report = z.object({
   success: z.boolean(),
   testResults: z.array(
-    z.object({ status: z.string(), assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })) }),
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      message: z.string().default(''),
+      assertionResults: z.array(
+        z.object({
+          status: z.string(),
+          fullName: z.string(),
+          failureMessages: z
+            .array(z.string())
+            .nullish()
+            .transform((messages) => messages ?? []),
+        }),
+      ),
+    }),
   ),
 });
 
@@ -39,6 +53,8 @@ rmSync(REPORTS, { recursive: true, force: true });
 mkdirSync(REPORTS, { recursive: true });
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
+/** What failed and why, told last: the end of a long log is what people read, and all that some keep. */
+const reasons: string[] = [];
 
 for (const name of STATIC.filter(isWanted)) {
   if (run(name, 'npm', ['run', '--silent', name]) === 0) continue;
@@ -58,6 +74,7 @@ for (const tier of TIERS.filter(isWanted)) {
   total.skipped += count.skipped;
 }
 
+for (const reason of reasons) console.log(`\n${reason}`);
 if (failures.length > 0) console.log(`\nFailed: ${failures.join(', ')}`);
 const summary = `${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`;
 writeFileSync(join(REPORTS, 'summary.txt'), `${summary}\n`);
@@ -83,15 +100,22 @@ function countsOf(report: string): Count {
     return count;
   }
   for (const file of files) {
-    for (const { status, fullName } of file.assertionResults) {
+    for (const { status, fullName, failureMessages } of file.assertionResults) {
       if (status === 'passed') count.passed++;
       else if (status === 'failed') {
         count.failed++;
-        console.log(`failed: ${fullName}`);
+        reasons.push(reasonOf(`${file.name}: ${fullName}`, failureMessages.join('\n')));
       } else count.skipped++;
     }
     // A file that could not be loaded holds no test that could fail.
-    if (file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed')) count.failed++;
+    if (file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed')) {
+      count.failed++;
+      reasons.push(reasonOf(file.name, file.message));
+    }
   }
   return count;
+}
+
+function reasonOf(what: string, message: string): string {
+  return `failed: ${what}\n${message.split('\n').slice(0, 12).join('\n')}`;
 }
