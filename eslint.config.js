@@ -38,7 +38,17 @@ const fence = (files, ignores, patterns, message) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.lookalike/', 'coverage/', '**/*.d.ts'] },
+  {
+    ignores: [
+      'dist/',
+      'node_modules/',
+      '.lookalike/',
+      'coverage/',
+      '**/*.d.ts',
+      'lib/ann/kernels/assembly/',
+      'lib/ann/kernels/wasm-module.ts',
+    ],
+  },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

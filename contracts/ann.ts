@@ -4,10 +4,75 @@ export const METRICS = ['cosine', 'innerProduct', 'l2'] as const;
 /** Scores are "higher is nearer": cosine and inner product as they are, L2 as negative squared distance. */
 export type Metric = (typeof METRICS)[number];
 
+/** How rows are held for the first pass over them; the f32 rows stay beside it for rescoring. */
+export type RowStorage = 'float32' | 'float16' | 'int8';
+
+/** Codes of the rows in the lists of an inverted file. */
+export type IvfCodes =
+  | { kind: 'flat' }
+  /** One byte a dimension. */
+  | { kind: 'sq8' }
+  /** Residual product quantisation: `m` sub-vectors of `bits` each; `opq`: rotated first. */
+  | { kind: 'pq'; m: number; bits: 4 | 8; opq: boolean };
+
 /** How to build an index; a discriminated union so that each kind owns its parameters. */
-export type IndexSpec =
-  | { kind: 'exact'; metric: Metric }
-  | { kind: 'hnsw'; metric: Metric; m: number; efConstruction: number; efSearch: number; seed: number };
+export type IndexSpec = ExactSpec | HnswSpec;
+
+/** Brute force. `rescore`: with coarser storage, how many times k candidates are compared again in f32. */
+export type ExactSpec = {
+  kind: 'exact';
+  metric: Metric;
+  storage?: RowStorage;
+  rescore?: number;
+};
+export type HnswSpec = {
+  kind: 'hnsw';
+  metric: Metric;
+  m: number;
+  efConstruction: number;
+  efSearch: number;
+  seed: number;
+};
+/** Cells of k-means. `rescore` as for exact, over the candidates that the codes choose; 0: the codes decide. */
+export type IvfSpec = {
+  kind: 'ivf';
+  metric: Metric;
+  numLists: number;
+  nprobe: number;
+  codes: IvfCodes;
+  rescore: number;
+  seed: number;
+};
+/** `trees` 1 and `checks` 0: an exact tree; else a randomised forest that looks at `checks` rows. */
+export type KdTreeSpec = {
+  kind: 'kdTree';
+  metric: Metric;
+  trees: number;
+  leafSize: number;
+  checks: number;
+  seed: number;
+};
+/** `tables` of `bits`-bit keys (hyperplanes) or of `bits` rotations (cross-polytope); `probes` buckets in all tables together. */
+export type LshSpec = {
+  kind: 'lsh';
+  metric: Metric;
+  family: 'hyperplane' | 'crossPolytope';
+  tables: number;
+  bits: number;
+  probes: number;
+  seed: number;
+};
+/** Learned codes compared by Hamming distance; `rescore` as for ivf. */
+export type DeepHashSpec = {
+  kind: 'deepHash';
+  metric: Metric;
+  bits: 64 | 128 | 256;
+  /** `learned`: trained on the rows; `hyperplane`: random signs, the baseline at equal bits. */
+  code: 'learned' | 'hyperplane';
+  epochs: number;
+  rescore: number;
+  seed: number;
+};
 export type IndexKind = IndexSpec['kind'];
 
 export interface SearchOptions {
@@ -16,6 +81,14 @@ export interface SearchOptions {
   allowed?: Uint32Array;
   /** hnsw: overrides the spec's efSearch. */
   efSearch?: number;
+  /** ivf: overrides the spec's nprobe. */
+  nprobe?: number;
+  /** lsh: overrides the spec's probes. */
+  probes?: number;
+  /** kdTree: overrides the spec's checks. */
+  checks?: number;
+  /** Overrides the spec's rescore. */
+  rescore?: number;
   /** Compare with every allowed row, whatever the kind. */
   exact?: boolean;
   signal?: AbortSignal;
@@ -26,7 +99,7 @@ export interface Neighbours {
   rows: Int32Array;
   scores: Float32Array;
   /** The path that answered; `graphThenScan`: the graph found too few, so every allowed row was compared. */
-  plan: 'scan' | 'graph' | 'graphThenScan';
+  plan: 'scan' | 'graph' | 'graphThenScan' | 'lists' | 'tree' | 'buckets' | 'codes';
 }
 
 /** Passing room for a native library that reads and writes only files. */
@@ -38,6 +111,29 @@ export interface ScratchFile {
   path: string;
   read(): Promise<Uint8Array>;
   write(bytes: Uint8Array): Promise<void>;
+}
+
+/** Threads that run index kernels on a shared memory beside the caller. */
+export interface KernelThreads {
+  readonly size: number;
+  /**
+   * Runs each call of an exported kernel with its arguments, in any order, as threads come free; answers what they returned,
+   * in the calls' order. @throws {@link LookalikeError} `cancelled` once `signal` is aborted and what runs has ended
+   */
+  run(memory: object, calls: readonly KernelCall[], signal?: AbortSignal): Promise<number[]>;
+}
+export interface KernelCall {
+  name: string;
+  args: readonly number[];
+}
+
+/** Scores of queries against a block of rows: `out[i * numRows + j]` = queries[i] . rows[j], all f32 and row-major. */
+export type BlockProduct = (queries: Float32Array, rows: Float32Array, dim: number, out: Float32Array) => Promise<void>;
+
+/** What an index may use beyond the thread it runs in. */
+export interface AnnMachine {
+  threads?: KernelThreads;
+  blockProduct?: BlockProduct;
 }
 
 /** Collects vectors; `build` hands over an immutable index and the builder is spent. */
@@ -55,6 +151,13 @@ export interface AnnIndex {
   readonly size: number;
   /** @throws {@link LookalikeError} `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: Float32Array, options: SearchOptions): Neighbours;
+  /**
+   * As `search`, for many queries (f32 [numQueries, dim]) at once: each answer equals the single one's, sooner. One batch at
+   * a time for an index.
+   */
+  searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]>;
+  /** Bytes held in memory to answer: rows, codes and structure. */
+  readonly memoryBytes: number;
   /** A copy of the stored vector: unit length under `cosine`, else as it was added. */
   vector(row: number): Float32Array;
   /** The parts of a checksummed, versioned file, in order; loading it gives an index with equal answers. */

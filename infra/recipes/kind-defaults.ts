@@ -1,4 +1,5 @@
 import type { IndexSpec } from '../../contracts/ann.ts';
+import type { JsonObject } from '../../contracts/json.ts';
 import type { LossConfig, TrainConfig } from '../../contracts/training.ts';
 
 type Parameters<T extends { kind: string }> = { [K in T['kind']]: Omit<Extract<T, { kind: K }>, 'kind'> };
@@ -25,7 +26,7 @@ export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec,
 
 /** The parts of a configuration that come in kinds, by their path: each kind's parameters, and what all kinds share. */
 export const KINDS: Readonly<
-  Record<string, { defaults: Record<string, Readonly<Record<string, number>>>; shared: readonly string[] }>
+  Record<string, { defaults: Record<string, Readonly<JsonObject>>; shared: readonly string[] }>
 > = {
   'train.loss': { defaults: LOSS_DEFAULTS, shared: [] },
   'train.optimizer': { defaults: OPTIMIZER_DEFAULTS, shared: [] },

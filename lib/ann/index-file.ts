@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IndexSpec } from '../../contracts/ann.ts';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
-import { checkSpec } from './spec.ts';
 
 /*
  * Layout, little-endian:
@@ -70,8 +69,9 @@ export async function encodeIndexFile(
  */
 export async function decodeIndexFile(
   file: Uint8Array,
+  checkSpec: (spec: IndexSpec, dim: number) => void,
 ): Promise<Pick<Header, 'spec' | 'dim' | 'size'> & { section: (name: string) => Uint8Array }> {
-  const header = readHeader(file);
+  const header = readHeader(file, checkSpec);
   const views = new Map<string, Uint8Array>();
   for (const { name, offset, length, sha256: expected } of header.sections) {
     const view = file.subarray(offset, offset + length);
@@ -88,7 +88,7 @@ export async function decodeIndexFile(
   };
 }
 
-function readHeader(file: Uint8Array): Header {
+function readHeader(file: Uint8Array, checkSpec: (spec: IndexSpec, dim: number) => void): Header {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   if (bytes.length < PREFIX_BYTES) throw corrupt(`at least ${PREFIX_BYTES} bytes, got ${bytes.length}`);
   if (bytes.toString('latin1', 0, 8) !== MAGIC) throw corrupt(`it to start with ${MAGIC}, and it does not`);
@@ -101,7 +101,7 @@ function readHeader(file: Uint8Array): Header {
   }
   try {
     const raw = JSON.parse(text.toString()) as Header;
-    checkSpec(raw.spec);
+    checkSpec(raw.spec, raw.dim);
     const sections = raw.sections.map((s) => ({ ...s, offset: Number(s.offset), length: Number(s.length) }));
     const totalBytes = Number(raw.totalBytes);
     if (bytes.length !== totalBytes) throw corrupt(`${totalBytes} bytes, got ${bytes.length}`);

@@ -1,46 +1,41 @@
 import { METRICS } from '../../contracts/ann.ts';
 import type { IndexSpec, SearchOptions } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
-
-/** Inclusive bounds of the hnsw parameters; outside them the graph is useless or does not fit in memory. */
-const HNSW_BOUNDS: Record<'m' | 'efConstruction' | 'efSearch' | 'seed', [min: number, max: number]> = {
-  m: [2, 256],
-  efConstruction: [1, 10_000],
-  efSearch: [1, 100_000],
-  seed: [0, 0xffffffff],
-};
+import type { IndexKindModule } from './kind.ts';
 
 /** @throws LookalikeError `invalidInput` naming the field, what was expected and what came */
-export function checkSpec(spec: IndexSpec): void {
+export function checkSpec(spec: IndexSpec, module: IndexKindModule<IndexSpec> | undefined, kinds: string[]): void {
   if (!METRICS.includes(spec.metric)) {
     throw new LookalikeError(
       'invalidInput',
       `Expected \`metric\` to be one of ${METRICS.join(', ')}, got ${spec.metric}.`,
     );
   }
-  switch (spec.kind) {
-    case 'exact':
-      return;
-    case 'hnsw':
-      for (const name of Object.keys(HNSW_BOUNDS) as (keyof typeof HNSW_BOUNDS)[]) {
-        checkInteger(name, spec[name], ...HNSW_BOUNDS[name]);
-      }
-      return;
-    default:
-      throw new LookalikeError(
-        'invalidInput',
-        `Expected the index \`kind\` to be exact or hnsw, got ${String((spec as { kind: unknown }).kind)}.`,
-      );
+  if (module === undefined) {
+    throw new LookalikeError(
+      'invalidInput',
+      `Expected the index \`kind\` to be one of ${kinds.join(', ')}, got ${String((spec as { kind: unknown }).kind)}.`,
+    );
+  }
+  for (const [name, [min, max]] of Object.entries(module.bounds)) {
+    checkInteger(name, (spec as unknown as Record<string, number>)[name]!, min, max);
   }
 }
 
+/** How hard to look, whatever the kind: each is ignored by kinds that have no such parameter. */
+const EFFORTS = ['efSearch', 'nprobe', 'probes', 'checks'] as const;
+
 /** @throws LookalikeError `invalidInput` */
-export function checkSearch({ k, efSearch }: SearchOptions): void {
-  checkInteger('k', k, 1, 0x7fffffff);
-  if (efSearch !== undefined) checkInteger('efSearch', efSearch, ...HNSW_BOUNDS.efSearch);
+export function checkSearch(options: SearchOptions): void {
+  checkInteger('k', options.k, 1, 0x7fffffff);
+  for (const name of EFFORTS) {
+    const effort = options[name];
+    if (effort !== undefined) checkInteger(name, effort, 1, 1_000_000);
+  }
+  if (options.rescore !== undefined) checkInteger('rescore', options.rescore, 0, 1000);
 }
 
-function checkInteger(name: string, value: number, min: number, max: number): void {
+export function checkInteger(name: string, value: number, min: number, max: number): void {
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new LookalikeError(
       'invalidInput',

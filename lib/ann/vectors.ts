@@ -1,9 +1,12 @@
 import type { Metric } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
-import { normalised } from './distance.ts';
+import { Kernels } from './kernels/kernels.ts';
 
-/** Immutable rows: f32 [size, dim], row-major. */
+/** Immutable rows, f32 [size, dim], row-major, at `address` of the memory that the kernels run on. */
 export interface Vectors {
+  readonly kernels: Kernels;
+  readonly address: number;
+  /** A view of them. */
   readonly data: Float32Array;
   readonly dim: number;
   readonly size: number;
@@ -33,11 +36,23 @@ export function prepared(vector: Float32Array, metric: Metric): Float32Array {
   return metric === 'cosine' ? normalised(vector) : vector;
 }
 
-/** Collects rows in one growing buffer. */
+/** `vector / |vector|`; a zero vector stays zero and scores 0 against everything. */
+function normalised(vector: Float32Array): Float32Array {
+  let sum = 0;
+  for (const value of vector) sum += value * value;
+  const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
+  return vector.map((value) => value * scale);
+}
+
+/** Rows for which room is made at once: a multiple of 16, so that what is allocated in turn lies in one piece. */
+const ROOM_ROWS = 64;
+
+/** Collects rows where the kernels will work on them. */
 export class VectorCollector {
+  readonly #kernels = new Kernels();
   readonly #dim: number;
   readonly #metric: Metric;
-  #data: Float32Array;
+  #address: number | undefined;
   #size = 0;
   #spent = false;
 
@@ -47,7 +62,6 @@ export class VectorCollector {
     }
     this.#dim = dim;
     this.#metric = metric;
-    this.#data = new Float32Array(64 * dim);
   }
 
   get size(): number {
@@ -57,13 +71,12 @@ export class VectorCollector {
   add(vector: Float32Array): void {
     this.#assertFresh();
     checkVector(vector, this.#dim, `vector ${this.#size}`);
-    const offset = this.#size * this.#dim;
-    if (offset + this.#dim > this.#data.length) {
-      const grown = new Float32Array(this.#data.length * 2);
-      grown.set(this.#data);
-      this.#data = grown;
+    const rowBytes = this.#dim * 4;
+    if (this.#size % ROOM_ROWS === 0) {
+      const room = this.#kernels.allocate(ROOM_ROWS * rowBytes);
+      this.#address ??= room;
     }
-    this.#data.set(prepared(vector, this.#metric), offset);
+    this.#kernels.f32(this.#address! + this.#size * rowBytes, this.#dim).set(prepared(vector, this.#metric));
     this.#size++;
   }
 
@@ -71,12 +84,26 @@ export class VectorCollector {
   finish(): Vectors {
     this.#assertFresh();
     this.#spent = true;
-    const { dim, size, data } = { dim: this.#dim, size: this.#size, data: this.#data };
-    this.#data = new Float32Array();
-    return { data: data.subarray(0, size * dim), dim, size };
+    return vectorsAt(this.#kernels, this.#address ?? this.#kernels.allocate(0), this.#dim, this.#size);
   }
 
   #assertFresh(): void {
     if (this.#spent) throw new LookalikeError('conflict', 'Expected a fresh builder, but its index was built already.');
   }
+}
+
+/** Rows from the bytes of a file, copied to where the kernels work. @throws LookalikeError `corruptArtifact` */
+export function placedVectors(bytes: Uint8Array, dim: number, size: number): Vectors {
+  if (bytes.length !== size * dim * 4) {
+    throw new LookalikeError(
+      'corruptArtifact',
+      `Expected ${size} x ${dim} vectors, got ${bytes.length} bytes of them.`,
+    );
+  }
+  const kernels = new Kernels();
+  return vectorsAt(kernels, kernels.place(bytes), dim, size);
+}
+
+function vectorsAt(kernels: Kernels, address: number, dim: number, size: number): Vectors {
+  return { kernels, address, dim, size, data: kernels.f32(address, size * dim) };
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Artifact } from '../../../contracts/artifacts.ts';
 import type { SearchHost } from '../../../infra/data-plane/index.ts';
 import type { ShardStores } from '../../../infra/shards/load-shard.ts';
-import { normalised } from '../../../lib/ann/distance.ts';
+import { prepared } from '../../../lib/ann/vectors.ts';
 import { buildShards, createTestRouter, DIM, openTestStores, publishData, startHost, tableOf } from './cluster.ts';
 import type { Data } from './cluster.ts';
 
@@ -22,8 +22,8 @@ async function hostsOf(count: number, shards: Artifact[]): Promise<SearchHost[]>
 
 /** Brute force in the plainest words: the oracle. */
 function nearest(data: Data, query: Float32Array, k: number): string[] {
-  const q = normalised(query);
-  const dot = (x: Float32Array): number => normalised(x).reduce((sum, value, i) => sum + value * q[i]!, 0);
+  const q = prepared(query, 'cosine');
+  const dot = (x: Float32Array): number => prepared(x, 'cosine').reduce((sum, value, i) => sum + value * q[i]!, 0);
   const scored = [...data.vectorOf].map(([id, vector]) => ({ id, score: dot(vector) }));
   return scored
     .sort((x, y) => y.score - x.score)
@@ -64,7 +64,7 @@ describe('router', () => {
     const near = await router.search({ catalogue: 'shop', vector, k: 10_000, minScore: 0.9 });
     expect(near.hits).toEqual(all.hits.filter(({ score }) => score >= 0.9));
     const stored = await router.vectorOf('shop', 'a0003');
-    expect(stored.vector).toEqual(normalised(vector));
+    expect(stored.vector).toEqual(prepared(vector, 'cosine'));
     await expect(router.vectorOf('shop', 'a0049')).rejects.toMatchObject({ code: 'notFound' });
     await router.close();
     await Promise.all(hosts.map((host) => host.close()));

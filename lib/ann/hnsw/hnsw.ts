@@ -1,15 +1,14 @@
 import hnswlib from 'hnswlib-node';
 import type { HierarchicalNSW } from 'hnswlib-node';
-import type { AnnIndex, IndexSpec, Neighbours, ScratchFiles, SearchOptions } from '../../contracts/ann.ts';
-import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
-import { countBits, hasBit } from './bitmap.ts';
-import { ExactIndex, vectorBytes } from './exact.ts';
-import { encodeIndexFile } from './index-file.ts';
-import { scan, throwIfAborted } from './scan.ts';
-import { TopK } from './top-k.ts';
-import type { Vectors } from './vectors.ts';
-
-export type HnswSpec = Extract<IndexSpec, { kind: 'hnsw' }>;
+import type { AnnIndex, HnswSpec, Neighbours, ScratchFiles, SearchOptions } from '../../../contracts/ann.ts';
+import { errorMessage, LookalikeError } from '../../../contracts/errors.ts';
+import { countBits, hasBit } from '../bitmap.ts';
+import { encodeIndexFile } from '../index-file.ts';
+import type { BuildOptions, IndexKindModule, LoadOptions } from '../kind.ts';
+import { Rows, throwIfAborted } from '../rows.ts';
+import type { Found } from '../rows.ts';
+import { searchEach } from '../search-each.ts';
+import type { Vectors } from '../vectors.ts';
 
 /** Insertions between two pauses, in which an abort can arrive. */
 const INSERT_ROWS = 128;
@@ -25,38 +24,45 @@ const SCANS_PER_VISIT = 16;
 /** Hierarchical navigable small world graph (arXiv 1603.09320) by hnswlib, beside its exact twin. */
 export class HnswIndex implements AnnIndex {
   readonly spec: HnswSpec;
-  readonly #exact: ExactIndex;
+  readonly #rows: Rows;
   /** Absent when there are no rows. */
   readonly #graph: HierarchicalNSW | undefined;
 
   constructor(spec: HnswSpec, vectors: Vectors, graph: HierarchicalNSW | undefined) {
     this.spec = spec;
-    this.#exact = new ExactIndex(spec, vectors);
+    this.#rows = new Rows(vectors, spec.metric);
     this.#graph = graph;
   }
 
   get dim(): number {
-    return this.#exact.dim;
+    return this.#rows.vectors.dim;
   }
-
   get size(): number {
-    return this.#exact.size;
+    return this.#rows.vectors.size;
+  }
+  /** The library's copy of the rows and its links: 2m a row on the ground layer, m on a fifteenth of the rows above it. */
+  get memoryBytes(): number {
+    const { dim, size, kernels } = this.#rows.vectors;
+    return kernels.usedBytes + size * (dim * 4 + this.spec.m * 8 + 16);
   }
 
   search(query: Float32Array, options: SearchOptions): Neighbours {
-    const ready = this.#exact.ready(query, options);
-    throwIfAborted(options.signal);
+    const ready = this.#rows.ready(query, options);
     const numAllowed = options.allowed === undefined ? this.size : countBits(options.allowed, this.size);
     const wanted = Math.min(options.k, numAllowed);
     const ef = Math.max(options.efSearch ?? this.spec.efSearch, wanted);
     const graph = this.#graph;
     if (graph === undefined || options.exact === true || this.#scanIsCheaper(ef, numAllowed)) {
-      return { ...scan(this.#exact.vectors, this.#exact.score, ready, options), plan: 'scan' };
+      return { ...this.#rows.scan(ready, options), plan: 'scan' };
     }
     const found = this.#walk(graph, ready, wanted, ef, options.allowed);
     // A graph can have rows that no walk reaches; a caller is never given fewer results than exist.
     if (found.rows.length >= wanted) return { ...found, plan: 'graph' };
-    return { ...scan(this.#exact.vectors, this.#exact.score, ready, options), plan: 'graphThenScan' };
+    return { ...this.#rows.scan(ready, options), plan: 'graphThenScan' };
+  }
+
+  searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]> {
+    return searchEach(this, queries, options);
   }
 
   #scanIsCheaper(ef: number, numAllowed: number): boolean {
@@ -70,23 +76,20 @@ export class HnswIndex implements AnnIndex {
     wanted: number,
     ef: number,
     allowed: Uint32Array | undefined,
-  ): { rows: Int32Array; scores: Float32Array } {
-    const { vectors, score } = this.#exact;
+  ): Found {
     graph.setEf(ef);
     const filter = allowed === undefined ? undefined : (row: number): boolean => hasBit(allowed, row);
     const { neighbors } = graph.searchKnn(Array.from(query), wanted, filter);
-    // Scored again by the exact kernel: the library's f32 sums differ in the last digits, and scores must not depend on the path.
-    const best = new TopK(neighbors.length);
-    for (const row of neighbors) best.push(score(query, vectors.data, row * vectors.dim, vectors.dim), row);
-    return best.drain();
+    // The library's sums differ in the last digits, and scores must not depend on the path.
+    return this.#rows.rescore(query, Int32Array.from(neighbors), wanted);
   }
 
   vector(row: number): Float32Array {
-    return this.#exact.vector(row);
+    return this.#rows.vector(row);
   }
 
   async serialise(scratch: ScratchFiles): Promise<Uint8Array[]> {
-    const vectors = vectorBytes(this.#exact.vectors);
+    const vectors = this.#rows.bytes();
     const graph = this.#graph;
     if (graph === undefined) return encodeIndexFile(this, { vectors });
     const bytes = await scratch.withFile(async (file) => {
@@ -101,12 +104,7 @@ export class HnswIndex implements AnnIndex {
  * Inserts the rows in order, in one thread: the same rows and seed give the same graph.
  * @throws LookalikeError `cancelled`
  */
-export async function buildHnsw(
-  spec: HnswSpec,
-  vectors: Vectors,
-  signal?: AbortSignal,
-  onProgress?: (rowsDone: number) => void,
-): Promise<HnswIndex> {
+async function buildHnsw(spec: HnswSpec, vectors: Vectors, { signal, onProgress }: BuildOptions): Promise<HnswIndex> {
   const { data, dim, size } = vectors;
   if (size === 0) return new HnswIndex(spec, vectors, undefined);
   const graph = emptyGraph(spec, dim);
@@ -124,15 +122,10 @@ export async function buildHnsw(
 }
 
 /** @throws LookalikeError `corruptArtifact` */
-export async function loadHnsw(
-  spec: HnswSpec,
-  vectors: Vectors,
-  graphBytes: () => Uint8Array,
-  scratch: ScratchFiles,
-): Promise<HnswIndex> {
+async function loadHnsw(spec: HnswSpec, vectors: Vectors, { section, scratch }: LoadOptions): Promise<HnswIndex> {
   if (vectors.size === 0) return new HnswIndex(spec, vectors, undefined);
   const graph = emptyGraph(spec, vectors.dim);
-  const bytes = graphBytes();
+  const bytes = section('graph');
   try {
     await scratch.withFile(async (file) => {
       await file.write(bytes);
@@ -157,3 +150,9 @@ function emptyGraph(spec: HnswSpec, dim: number): HierarchicalNSW {
   // Rows are unit vectors already where the metric is cosine.
   return new hnswlib.HierarchicalNSW(spec.metric === 'l2' ? 'l2' : 'ip', dim);
 }
+
+export const hnsw: IndexKindModule<HnswSpec> = {
+  bounds: { m: [2, 256], efConstruction: [1, 10_000], efSearch: [1, 100_000], seed: [0, 0xffffffff] },
+  build: buildHnsw,
+  load: loadHnsw,
+};
