@@ -40,6 +40,8 @@ export interface RetrainOutput {
   reasons: string[];
   /** Steps that found their result already made. */
   reused: string[];
+  /** Why `model` is the untrained model: nothing could be learnt, or its result not be judged. Absent for a trained one. */
+  untrained?: string;
 }
 
 /** Query `progress` of retrain: the whole run at a glance. Also the text of its current details. */
@@ -60,6 +62,8 @@ export interface TrainOutput {
   model: string;
   reused: boolean;
   metrics: Record<string, number>;
+  /** Why nothing was trained and `model` is the untrained model. Absent for a trained one. */
+  untrained?: string;
 }
 
 export interface EmbedCatalogueInput {
@@ -125,6 +129,16 @@ export interface ServeIndexInput {
   retiring?: ServingTarget[];
   /** Carried over continue-as-new: the last word of each replica's keeper. */
   replicas?: ReplicaState[];
+  /** Carried over continue-as-new: what the newest switch requests were answered, oldest first. */
+  answers?: SwitchAnswer[];
+}
+/** The outcome of one switch request. Whoever repeats the request, in whichever run, gets the same. */
+export interface SwitchAnswer {
+  /** The update's id. */
+  request: string;
+  /** `null` if the switch was refused, for the reason in `refusal`. */
+  output: SwitchGenerationOutput | null;
+  refusal?: { code: string; message: string };
 }
 /** Input of `serveReplica`: keeps one replica of one shard on some live host until it is cancelled. */
 export interface ServeReplicaInput {
@@ -140,6 +154,8 @@ export interface ServeReplicaInput {
   stayMs?: number;
   /** Hosts lost in a row without a success between; sets the pause before the next try. Carried over continue-as-new. */
   losses?: number;
+  /** Carried over continue-as-new: the host that was lost last, to be avoided where another one lives. */
+  lostHost?: string;
 }
 /** Where one replica stands. Signal `replicaChanged` carries it from the keeper to its supervisor. */
 export interface ReplicaState {

@@ -3,17 +3,17 @@ import {
   CancellationScope,
   allHandlersFinished,
   condition,
-  continueAsNew,
+  currentUpdateInfo,
   isCancellation,
   log,
   setCurrentDetails,
   setHandler,
   sleep,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { ServeIndexInput, ServingState, ServingTarget, SwitchGenerationOutput } from '../contracts/workflows.ts';
 import { probing, serving as hands, upkeep } from './activity-options.ts';
+import { carryOn, isRunLong } from './continuation.ts';
 import { failureCode, rootMessage } from './failure.ts';
 import {
   generationKey,
@@ -25,6 +25,7 @@ import {
 } from './messages.ts';
 import { Mutex } from './mutex.ts';
 import { startReplicas, stopReplicas } from './replicas.ts';
+import { SwitchAnswers } from './switch-answers.ts';
 
 /** How often keepers that somebody terminated are started again. */
 const RECONCILE_EVERY = '10 minutes';
@@ -45,6 +46,7 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
   const state: ServingState = { serving: input.serving, loading: null, replicas: input.replicas ?? [] };
   const retiring = [...(input.retiring ?? [])];
   const oneAtATime = new Mutex();
+  const answers = new SwitchAnswers(input.answers);
 
   setHandler(servingStateQuery, () => state);
   setHandler(replicaChangedSignal, (report) => {
@@ -57,7 +59,9 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
     );
     state.replicas = [...others, report];
   });
-  setHandler(switchGenerationUpdate, (target) => oneAtATime.run(() => switchTo(target)));
+  setHandler(switchGenerationUpdate, (target) =>
+    answers.once(currentUpdateInfo()?.id, () => oneAtATime.run(() => switchTo(target))),
+  );
 
   /** Waits until every shard of the target answers, healing keepers on the way. */
   async function bringUp(target: ServingTarget): Promise<void> {
@@ -162,16 +166,12 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
     for (;;) {
       const { serving } = state;
       if (serving !== null) await oneAtATime.run(() => heal(serving));
-      await condition(() => workflowInfo().continueAsNewSuggested || retiring.length > 0, RECONCILE_EVERY);
+      await condition(() => isRunLong() || retiring.length > 0, RECONCILE_EVERY);
       await drainRetired();
-      if (workflowInfo().continueAsNewSuggested) {
+      if (isRunLong()) {
         await condition(allHandlersFinished);
-        await continueAsNew<typeof serveIndex>({
-          catalogue,
-          serving: state.serving,
-          replicas: state.replicas,
-          retiring,
-        });
+        const { serving, replicas } = state;
+        await carryOn<typeof serveIndex>({ catalogue, serving, replicas, retiring, answers: answers.list() });
       }
     }
   } catch (error) {

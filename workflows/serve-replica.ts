@@ -1,16 +1,15 @@
 import {
   CancellationScope,
-  continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
   log,
   setCurrentDetails,
   sleep,
-  workflowInfo,
 } from '@temporalio/workflow';
 import { workflowIds } from '../contracts/workflows.ts';
 import type { ReplicaState, ServeReplicaInput } from '../contracts/workflows.ts';
 import { glance, hosting, upkeep } from './activity-options.ts';
+import { carryOn, isRunLong } from './continuation.ts';
 import { rootMessage } from './failure.ts';
 import { replicaChangedSignal } from './messages.ts';
 import { chooseHost, isCrowded, retryDelayMs } from './policy/placement.ts';
@@ -31,11 +30,13 @@ export async function serveReplica(input: ServeReplicaInput): Promise<void> {
   let losses = input.losses ?? 0;
   let stays = 0;
   let host: string | null = input.preferredHost ?? null;
-  let lostHost: string | null = null;
+  let lostHost: string | null = input.lostHost ?? null;
   try {
     for (;;) {
-      if (workflowInfo().continueAsNewSuggested)
-        await continueAsNew<typeof serveReplica>({ ...input, preferredHost: host ?? undefined, losses });
+      if (isRunLong()) {
+        const carried = { preferredHost: host ?? undefined, lostHost: lostHost ?? undefined, losses };
+        await carryOn<typeof serveReplica>({ ...input, ...carried });
+      }
       // After a rotation the shard still stands on its host: go on there.
       host ??= await place(input, lostHost).catch(unplaced);
       if (host === null) {

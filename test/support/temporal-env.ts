@@ -34,9 +34,8 @@ export function quietRuntime(): void {
 }
 
 /** A namespace of its own per test file, so that the fixed queue names do not collide. */
-export async function openTemporalEnv(title: string): Promise<TemporalEnv> {
+export async function openTemporalEnv(title: string, address = inject('temporalAddress')): Promise<TemporalEnv> {
   quietRuntime();
-  const address = inject('temporalAddress');
   const namespace = `test-${title}-${process.pid}`;
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
