@@ -24,7 +24,8 @@ export interface Installation {
   dispose(): Promise<void>;
 }
 
-export function createInstallation(): Installation {
+/** @param settings environment variables on top: other stores than the files of its data directory */
+export function createInstallation(settings: Record<string, string> = {}): Installation {
   if (!existsSync(resolve(import.meta.dirname, '../../dist/cli/main.js'))) {
     throw new Error('Expected the built program in dist/. Run `npm run build` first.');
   }
@@ -35,6 +36,7 @@ export function createInstallation(): Installation {
     LOOKALIKE_PORT: '0',
     LOOKALIKE_TEMPORAL_PORT: '0',
     LOOKALIKE_TEMPORAL_UI_PORT: '0',
+    ...settings,
   };
   const cli = (...args: string[]): Promise<CliResult> => run(args, env);
   const json = async <T>(...args: string[]): Promise<T> => {
