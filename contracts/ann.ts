@@ -100,6 +100,8 @@ export interface Neighbours {
   scores: Float32Array;
   /** The path that answered; `graphThenScan`: the graph found too few, so every allowed row was compared. */
   plan: 'scan' | 'graph' | 'graphThenScan' | 'lists' | 'tree' | 'buckets' | 'codes';
+  /** How many rows were compared with the query, where the kind counts them: what tells pruning from a scan. */
+  visited?: number;
 }
 
 /** Passing room for a native library that reads and writes only files. */
