@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { writeFileIfAbsent } from './atomic-file.ts';
 import type { ObjectInfo, ObjectStore } from './object-store.ts';
+import { orAbsent } from './or-absent.ts';
 
 /** Objects as files below `root`; drafts in `root/tmp`, on the same file system so that a link can place them. */
 export async function openFolderObjectStore(root: string): Promise<ObjectStore> {
@@ -62,14 +63,5 @@ async function* listFolder(root: string, prefix: string): AsyncGenerator<ObjectI
     // Another process may have collected it since the listing.
     const found = await orAbsent(stat(path));
     if (found !== undefined) yield { key, sizeBytes: found.size, storedAt: found.mtime };
-  }
-}
-
-async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,6 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import {
   CopyObjectCommand,
@@ -15,7 +13,7 @@ import {
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { Config } from '../config/env.ts';
-import { moveIntoPlace } from './atomic-file.ts';
+import { createFileCache } from './file-cache.ts';
 import type { ObjectStore } from './object-store.ts';
 
 type S3Location = Extract<Config['artifacts'], { kind: 's3' }>;
@@ -23,7 +21,7 @@ type S3Location = Extract<Config['artifacts'], { kind: 's3' }>;
 /** What one PUT may carry on S3; larger objects would need multipart uploads. */
 const MAX_PUT_BYTES = 5 * 1024 ** 3;
 
-/** Objects in a bucket of any S3-compatible service; what is read as a file is kept below `cacheDir`. */
+/** Objects in a bucket of any S3-compatible service; what is read as a file is kept below `cacheDir` for a while. */
 export function openS3ObjectStore(where: S3Location, cacheDir: string): ObjectStore {
   const client = createClient(where);
   const Bucket = where.bucket;
@@ -36,9 +34,7 @@ export function openS3ObjectStore(where: S3Location, cacheDir: string): ObjectSt
       const found = await client.send(new HeadObjectCommand({ Bucket, Key: keyOf(key) }));
       return { key, sizeBytes: found.ContentLength ?? 0, storedAt: found.LastModified ?? new Date(0) };
     });
-  /** Local files that this process fetched and nobody has found damaged. */
-  const fetched = new Set<string>();
-  const cachePath = (key: string): string => join(cacheDir, ...key.split('/'));
+  const cache = createFileCache(cacheDir, where.cacheBytes);
 
   return {
     location,
@@ -108,24 +104,17 @@ export function openS3ObjectStore(where: S3Location, cacheDir: string): ObjectSt
     delete: (key) =>
       ask(async () => {
         await client.send(new DeleteObjectCommand({ Bucket, Key: keyOf(key) }));
-        await rm(cachePath(key), { force: true });
+        await cache.drop(key);
       }),
     localFile: (key) =>
       ask(async () => {
-        const path = cachePath(key);
-        if (existsSync(path)) return path;
+        const held = await cache.use(key);
+        if (held !== undefined) return held;
         const found = await orAbsent(() => client.send(new GetObjectCommand({ Bucket, Key: keyOf(key) })));
-        if (found === undefined) return undefined;
-        fetched.add(path);
-        await moveIntoPlace(path, found.Body as Readable, join(cacheDir, 'tmp'));
-        return path;
+        return found && cache.fill(key, found.Body as Readable);
       }),
-    async dropLocalFile(key) {
-      const path = cachePath(key);
-      await rm(path, { force: true });
-      // A file fetched just now is as the service holds it: fetching it again would give the same.
-      return !fetched.delete(path);
-    },
+    // A file fetched just now is as the service holds it: fetching it again would give the same.
+    dropLocalFile: async (key) => !(await cache.drop(key)),
     sweep: () => Promise.resolve(0),
     close: () => client.destroy(),
   };

@@ -23,6 +23,12 @@ const Env = z.object({
   LOOKALIKE_ARTIFACTS: z.string().optional(),
   LOOKALIKE_S3_ENDPOINT: z.url().optional(),
   LOOKALIKE_S3_REGION: z.string().default('us-east-1'),
+  /** Bytes that local copies of files from S3 may take. */
+  LOOKALIKE_S3_CACHE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(10 * 1024 ** 3),
   AWS_ACCESS_KEY_ID: z.string().optional(),
   AWS_SECRET_ACCESS_KEY: z.string().optional(),
   AWS_SESSION_TOKEN: z.string().optional(),
@@ -86,6 +92,8 @@ export interface Config {
         secretAccessKey: string | null;
         /** What makes temporary keys valid; absent for lasting ones. */
         sessionToken: string | null;
+        /** Bytes that local copies of files may take, about. */
+        cacheBytes: number;
       };
   api: { host: string; port: number; auth: 'auto' | 'on'; key: string | null; requestsPerMinute: number };
   temporal: {
@@ -185,6 +193,7 @@ function artifactLocation(raw: RawEnv, dataDir: string): Config['artifacts'] {
     accessKeyId: raw.AWS_ACCESS_KEY_ID ?? null,
     secretAccessKey: raw.AWS_SECRET_ACCESS_KEY ?? null,
     sessionToken: raw.AWS_SESSION_TOKEN ?? null,
+    cacheBytes: raw.LOOKALIKE_S3_CACHE_BYTES,
   };
 }
 

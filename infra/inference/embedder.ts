@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { ArtifactId, ArtifactStore } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
@@ -67,12 +68,21 @@ export function createEmbedder({ config, stores, logger }: EmbedderOptions): Emb
     });
   };
   const threads = (): Promise<ThreadPool> => (pool ??= startPool());
-  const load = (id: ArtifactId): Promise<{ summary: ModelSummary; files: ModelFiles }> => {
-    const known = models.get(id) ?? openModel(stores.artifacts, id);
-    models.set(id, known);
+  const load = async (id: ArtifactId): Promise<{ summary: ModelSummary; files: ModelFiles }> => {
+    const held = models.get(id);
+    if (held !== undefined) {
+      const { files } = await held;
+      // The store's cache may have dropped files that a thread has yet to open.
+      if ([files.backbone, ...(files.head === null ? [] : [files.head])].every(existsSync)) return held;
+    }
+    // Another caller may be at it already.
+    const now = models.get(id);
+    if (now !== undefined && now !== held) return now;
+    const opening = openModel(stores.artifacts, id);
+    models.set(id, opening);
     // A model that could not be opened may be there the next time.
-    known.catch(() => models.delete(id));
-    return known;
+    opening.catch(() => models.delete(id));
+    return opening;
   };
 
   return {

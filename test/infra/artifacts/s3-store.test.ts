@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -44,6 +44,20 @@ describe.skipIf(skipped)(`an S3-compatible server${skipped ? ` (skipped: ${INSTA
       expect(await createArtifactStore(open(cacheDir, prefix)).materialise(id, 'a.bin')).toBe(path);
       expect(readFileSync(path, 'utf8')).toBe('alpha');
     }
+  });
+
+  test('local copies keep to their limit, and what went is fetched again', async () => {
+    const cacheDir = temporaryFolder();
+    const prefix = 'limited';
+    const limited = openS3ObjectStore({ ...server.where, prefix, cacheBytes: 6 }, cacheDir);
+    onTestFinished(() => limited.close());
+    const store = createArtifactStore(limited);
+    const { id } = await store.publish(draft());
+    const first = await store.materialise(id, 'a.bin');
+    utimesSync(first, 1, 1);
+    const second = await store.materialise(id, 'b.bin');
+    expect([existsSync(first), existsSync(second)]).toEqual([false, true]);
+    expect(readFileSync(await store.materialise(id, 'a.bin'), 'utf8')).toBe('alpha');
   });
 
   test('bytes that are damaged in the bucket itself are refused', async () => {

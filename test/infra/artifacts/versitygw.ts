@@ -43,6 +43,7 @@ export async function startS3(folder: string): Promise<{ where: S3; stop: () => 
       accessKeyId,
       secretAccessKey,
       sessionToken: null,
+      cacheBytes: 1024 ** 3,
     },
     async stop() {
       server.kill();

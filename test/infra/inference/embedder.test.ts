@@ -14,7 +14,8 @@ import {
   publishSmallBackbone,
   scratchFolder,
 } from '../models/small-backbone.ts';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 
 const DIM = 6;
 let stores: { artifacts: ArtifactStore };
@@ -50,6 +51,31 @@ function vectorsOf(result: EmbedResult): Float32Array[] {
 }
 
 describe('the embedder', () => {
+  it('asks the store again for files that its cache has dropped since', async () => {
+    const folder = await scratchFolder();
+    const handed: string[] = [];
+    const artifacts: Pick<ArtifactStore, 'get' | 'materialise'> = {
+      get: (id) => stores.artifacts.get(id),
+      async materialise(id, file) {
+        const copy = join(folder, `${handed.length}-${file}`);
+        await copyFile(await stores.artifacts.materialise(id, file), copy);
+        handed.push(copy);
+        return copy;
+      },
+    };
+    const other = createEmbedder({ config: { embedThreads: 2, executionProvider: 'cpu' }, stores: { artifacts } });
+    try {
+      const [one] = await other.embed(model.id, pictures.slice(0, 1), { priority: 'online' });
+      for (const path of handed.splice(0)) await rm(path);
+      // More pictures than threads: the second thread opens the model only now.
+      const all = await other.embed(model.id, pictures, { priority: 'online' });
+      expect(vectorsOf(all[0]!)).toEqual(vectorsOf(one!));
+      expect(handed).toHaveLength(2);
+    } finally {
+      await other.close();
+    }
+  });
+
   it('gives what the deployable model.onnx gives, of length one', async () => {
     const [result] = await embedder.embed(model.id, pictures.slice(0, 1), { priority: 'online' });
     const vector = vectorsOf(result!)[0]!;
