@@ -9,7 +9,7 @@ import { modelSummaryOf } from '../infra/models/model-summary.ts';
 import { createSnapshot } from '../infra/snapshot/create-snapshot.ts';
 import { readSnapshotRows } from '../infra/snapshot/read-snapshot.ts';
 import type { Stores } from '../infra/stores.ts';
-import { expectLearnable } from '../infra/training/training-data.ts';
+import { whyUntrained } from '../infra/training/training-data.ts';
 import { splitSnapshot } from '../lib/train/split.ts';
 import { requestSwitch } from '../infra/temporal/serve-client.ts';
 import { beating, quick } from './heartbeat.ts';
@@ -33,12 +33,13 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
     takeSnapshot: ({ catalogue }) =>
       beating(async ({ signal }) => {
         const { id, manifest } = await createSnapshot(stores, catalogue, signal);
-        // Told now, not after hours of features and training: the rows alone decide it.
-        expectLearnable(splitSnapshot(await readSnapshotRows(stores, id, signal)));
+        // Told now, not after hours of features: the rows alone often decide it.
+        const untrained = whyUntrained(splitSnapshot(await readSnapshotRows(stores, id, signal)));
         // A snapshot is always written down to know its id; an earlier generation tells whether it is an old one.
         const reused = (await generations.list(catalogue)).some(({ snapshot }) => snapshot === id);
         const { numItems, numExamples, numImages } = manifest.summary as SnapshotSummary;
-        return { artifact: id, reused, numItems, numExamples, numImages };
+        const made = { artifact: id, reused, numItems, numExamples, numImages };
+        return untrained === null ? made : { ...made, untrained };
       }),
 
     openGeneration: ({ catalogue, snapshot, config, always }) =>

@@ -22,6 +22,8 @@ export interface SnapshotMade extends Made {
   numItems: number;
   numExamples: number;
   numImages: number;
+  /** Why nothing can be learnt from it, known from its rows alone: the untrained model will serve. Absent otherwise. */
+  untrained?: string;
 }
 
 export interface OpenedGeneration {

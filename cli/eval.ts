@@ -69,7 +69,7 @@ export function addEvalCommand(program: Command): void {
                 [
                   result.model,
                   ...options.k.map((k) => (result.recall[k] ?? 0).toFixed(4)),
-                  result.mAP.toFixed(4),
+                  result.mAP?.toFixed(4) ?? '-',
                   result.numQueries,
                   result.numCatalogue,
                 ],

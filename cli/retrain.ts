@@ -64,7 +64,19 @@ async function readOverrides(path: string): Promise<unknown> {
 
 /** What came of a run: which generation serves, and how good each model is on the same held-out queries. */
 export function describeOutcome(output: RetrainOutput): string {
-  const { candidate, pretrained, serving } = output.quality;
+  const { outcome, generation, model, reasons, untrained } = output;
+  const lines = output.quality.candidate.numQueries > 0 ? [qualityTable(output.quality), ''] : [];
+  if (outcome === 'rejected') lines.push(`Generation ${generation} was refused: ${reasons.join(' ')}`);
+  else {
+    lines.push(`Generation ${generation} serves: ${model}`);
+    if (untrained !== undefined) lines.push(`Its model is the untrained one. ${untrained}`);
+    lines.push(...reasons);
+  }
+  if (output.reused.length > 0) lines.push(`Reused what was there: ${output.reused.join(', ')}.`);
+  return lines.join('\n');
+}
+
+function qualityTable({ candidate, pretrained, serving }: RetrainOutput['quality']): string {
   const ks = Object.keys(candidate.recall).sort((a, b) => Number(a) - Number(b));
   const rows = [
     { name: 'trained now', quality: candidate },
@@ -73,13 +85,8 @@ export function describeOutcome(output: RetrainOutput): string {
   ].map(({ name, quality }) => [
     name,
     ...ks.map((k) => (quality.recall[k] ?? 0).toFixed(3)),
-    quality.mAP.toFixed(3),
+    quality.mAP?.toFixed(3) ?? '-',
     String(quality.numQueries),
   ]);
-  const end =
-    output.outcome === 'serving'
-      ? `Generation ${output.generation} serves: ${output.model}`
-      : `Generation ${output.generation} was refused: ${output.reasons.join(' ')}`;
-  const reused = output.reused.length === 0 ? [] : [`Reused what was there: ${output.reused.join(', ')}.`];
-  return [table(['MODEL', ...ks.map((k) => `recall@${k}`), 'mAP', 'QUERIES'], rows), '', end, ...reused].join('\n');
+  return table(['MODEL', ...ks.map((k) => `recall@${k}`), 'mAP', 'QUERIES'], rows);
 }

@@ -17,7 +17,10 @@ export function addStatusCommand(program: Command): void {
       Promise.all(
         (await registry.catalogue.catalogues()).map(async (row) => {
           const table = await registry.routing.routingTable(row.catalogue);
-          return { ...row, generation: table?.generation ?? null, model: table?.model ?? null };
+          if (table === undefined) return { ...row, generation: null, model: null, untrained: null };
+          const { generation, model } = table;
+          const metrics = (await registry.generations.get(row.catalogue, generation))?.metrics;
+          return { ...row, generation, model, untrained: metrics?.['untrained'] ?? null };
         }),
       ),
     );
@@ -34,7 +37,10 @@ export function addStatusCommand(program: Command): void {
         '',
         table(
           ['CATALOGUE', 'ITEMS', 'EXAMPLES', 'GENERATION', 'MODEL'],
-          catalogues.map((row) => [row.catalogue, row.numItems, row.numExamples, row.generation ?? '-', row.model]),
+          catalogues.map((row) => [
+            ...[row.catalogue, row.numItems, row.numExamples, row.generation ?? '-'],
+            row.untrained === null ? row.model : `${row.model} (untrained)`,
+          ]),
         ),
       ].join('\n'),
     );

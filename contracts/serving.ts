@@ -25,7 +25,7 @@ export interface Generation {
   model: string | null;
   embeddings: string | null;
   index: string | null;
-  /** Holdout recall and index recall, and on rejection the reasons. */
+  /** Holdout recall and index recall; on rejection the reasons; `untrained`: why its model is the untrained one. */
   metrics: JsonObject;
   workflowId: string;
   createdAt: string;

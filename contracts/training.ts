@@ -70,10 +70,13 @@ export interface RetrainConfig {
   };
 }
 
-/** Recall@k per k, as `{"1": 0.91, ...}`, and mean average precision; a hit is an equal label. */
+/**
+ * Recall@k per k, as `{"1": 0.91, ...}`, and mean average precision; a hit is an equal label. Without queries nothing was
+ * measured: `recall` is empty and `mAP` null.
+ */
 export interface RetrievalQuality {
   numQueries: number;
   numCatalogue: number;
   recall: Record<string, number>;
-  mAP: number;
+  mAP: number | null;
 }

@@ -34,9 +34,10 @@ export async function evaluateCandidate(
   };
   const verdict = judge({ ...quality, gate: config.gate, force });
   const recalls = Object.entries(quality).map(([name, q]) => `${name} ${q?.recall['1']?.toFixed(4) ?? 'none'}`);
+  const measured = candidate.quality.numQueries > 0 ? [`recall@1: ${recalls.join(', ')}.`] : [];
   return {
     value: { quality, verdict },
-    detail: [`recall@1: ${recalls.join(', ')}.`, ...verdict.reasons].join(' '),
+    detail: [...measured, ...verdict.reasons].join(' '),
     reused: candidate.reused && pretrained.reused && (serving?.reused ?? true),
   };
 }

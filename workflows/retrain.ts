@@ -45,9 +45,10 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
     runChild(embedCatalogue, step, catalogue, { catalogue, ...request }, about);
 
   try {
-    const { artifact: snapshot } = await run('snapshot', async () => {
+    const { artifact: snapshot, untrained: unlearnable } = await run('snapshot', async () => {
       const made = await snapshots.takeSnapshot({ catalogue });
-      const detail = `${made.numItems} items, ${made.numExamples} examples, ${made.numImages} pictures`;
+      const counts = `${made.numItems} items, ${made.numExamples} examples, ${made.numImages} pictures`;
+      const detail = made.untrained === undefined ? counts : `${counts}. Nothing will be trained: ${made.untrained}`;
       return { value: made, detail, reused: made.reused };
     });
     let opened = await open(snapshot, false);
@@ -60,16 +61,20 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
     });
 
     const features = await run('features', async () => {
-      const request = { snapshot, model: backbone, views: config.views };
+      // Views but the plain one are for training only.
+      const request = { snapshot, model: backbone, views: unlearnable === undefined ? config.views : 1 };
       const made = await embed('features', request, `Features of ${catalogue} by ${config.backbone}`);
       const detail = `${made.numEmbedded} pictures computed, ${made.numReused} reused, ${made.numRejected} rejected`;
       return { value: made.embeddings, detail, reused: made.reused };
     });
 
-    const model = await run('train', async () => {
+    const { model, untrained } = await run('train', async () => {
       const request = { catalogue, snapshot, features, backbone, config: config.train };
       const made = await runChild(train, 'train', catalogue, request, `Training of ${catalogue} (${config.recipe})`);
-      return { value: made.model, detail: `\`${made.model}\``, reused: made.reused };
+      const named = `\`${made.model}\``;
+      const detail =
+        made.untrained === undefined ? named : `Not trained: ${named} is the untrained model. ${made.untrained}`;
+      return { value: made, detail, reused: made.reused };
     });
     upsertSearchAttributes([{ key: modelKey, value: model }]);
     await record({ model });
@@ -85,8 +90,10 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
       }),
     );
     const { reasons } = verdict;
-    const metrics = JSON.parse(JSON.stringify({ quality, reasons, forced: force })) as GenerationChange['metrics'];
-    const result = { model, quality, reasons };
+    const metrics = JSON.parse(
+      JSON.stringify({ quality, reasons, forced: force, untrained }),
+    ) as GenerationChange['metrics'];
+    const result = { model, quality, reasons, ...(untrained !== undefined && { untrained }) };
     if (!verdict.accepted) {
       await record({ status: 'rejected', metrics });
       upsertSearchAttributes([{ key: statusKey, value: 'rejected' }]);

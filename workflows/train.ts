@@ -20,6 +20,10 @@ export async function train(input: TrainInput): Promise<TrainOutput> {
     { key: modelKey, value: output.model },
     { key: statusKey, value: output.reused ? 'reused' : 'done' },
   ]);
-  setCurrentDetails(`${output.reused ? 'Found' : 'Made'} model \`${output.model}\`.`);
+  setCurrentDetails(
+    output.untrained === undefined
+      ? `${output.reused ? 'Found' : 'Made'} model \`${output.model}\`.`
+      : `Not trained: the untrained model \`${output.model}\` is taken. ${output.untrained}`,
+  );
   return output;
 }

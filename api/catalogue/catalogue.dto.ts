@@ -35,7 +35,12 @@ export class CatalogueListDto extends createZodDto(
         numItems: z.number(),
         numExamples: z.number(),
         serving: z
-          .object({ generation: z.number(), model: z.string(), dim: z.number() })
+          .object({
+            generation: z.number(),
+            model: z.string(),
+            dim: z.number(),
+            untrained: z.string().nullable().describe('Why the model is the untrained one; null for a trained one.'),
+          })
           .nullable()
           .describe('What answers searches; null while nothing does.'),
       }),

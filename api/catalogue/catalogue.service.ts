@@ -27,14 +27,16 @@ export class CatalogueService {
 
   async list(): Promise<CatalogueListDto> {
     const catalogues = await this.registry.catalogue.catalogues();
-    const tables = await Promise.all(catalogues.map(({ catalogue }) => this.searcher.currentTable(catalogue)));
-    return {
-      catalogues: catalogues.map((entry, i) => {
-        const table = tables[i];
-        const serving = table ? { generation: table.generation, model: table.model, dim: table.dim } : null;
-        return { ...entry, serving };
-      }),
-    };
+    const serving = await Promise.all(catalogues.map(({ catalogue }) => this.serving(catalogue)));
+    return { catalogues: catalogues.map((entry, i) => ({ ...entry, serving: serving[i] ?? null })) };
+  }
+
+  private async serving(catalogue: string): Promise<CatalogueListDto['catalogues'][number]['serving']> {
+    const table = await this.searcher.currentTable(catalogue);
+    if (table === undefined) return null;
+    const { generation, model, dim } = table;
+    const why = (await this.registry.generations.get(catalogue, generation))?.metrics['untrained'];
+    return { generation, model, dim, untrained: typeof why === 'string' ? why : null };
   }
 
   async items(catalogue: string, { after, limit, category }: ItemsQueryDto): Promise<ItemPageDto> {

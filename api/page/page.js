@@ -45,10 +45,13 @@ async function loadCatalogues() {
 function showServing() {
   const entry = state.catalogues.find(({ catalogue }) => catalogue === state.catalogue);
   if (!entry) return;
+  const { serving } = entry;
+  const how = serving?.untrained ? ' with the untrained model' : '';
   say(
     byId('serving'),
-    entry.serving ? `Generation ${entry.serving.generation} answers` : 'Nothing answers yet: retrain first',
+    serving ? `Generation ${serving.generation} answers${how}` : 'Nothing answers yet: retrain first',
   );
+  byId('serving').title = serving?.untrained ?? '';
 }
 
 async function useCatalogue(name) {

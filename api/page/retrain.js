@@ -99,6 +99,7 @@ function summary({ status, training, output, failure }) {
   if (status === 'failed') return `The last run failed: ${failure ?? 'see Temporal for the cause.'}`;
   if (status === 'cancelled') return 'The last run was cancelled.';
   if (output?.outcome === 'rejected') return `The last run's model was refused: ${output.reasons.join(' ')}`;
+  if (output?.untrained) return `The last run finished with the untrained model. ${output.untrained}`;
   const recall = output?.quality?.candidate?.recall?.['1'];
   const before = output?.quality?.pretrained?.recall?.['1'];
   if (recall === undefined) return 'The last run finished.';

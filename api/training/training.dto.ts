@@ -48,7 +48,10 @@ export class RetrainStatusDto extends createZodDto(
       }),
     ),
     training: TrainProgressSchema.nullable().describe('Live figures while the head is trained.'),
-    output: z.record(z.string(), z.json()).nullable().describe('The result of a finished run.'),
+    output: z
+      .record(z.string(), z.json())
+      .nullable()
+      .describe('The result of a finished run; `untrained` says why its model is the untrained one.'),
     failure: z.string().nullable(),
     temporalUrl: z.string(),
   }),
@@ -62,7 +65,11 @@ const GenerationSchema = z.object({
   model: z.string().nullable(),
   embeddings: z.string().nullable(),
   index: z.string().nullable(),
-  metrics: z.record(z.string(), z.json()).describe('Holdout recall and index recall; on rejection the reasons.'),
+  metrics: z
+    .record(z.string(), z.json())
+    .describe(
+      'Holdout recall and index recall; on rejection the reasons; `untrained`: why its model is the untrained one.',
+    ),
   workflowId: z.string(),
   createdAt: z.string(),
 });

@@ -1,11 +1,13 @@
 import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import type { RetrievalQuality } from '../../contracts/training.ts';
 import { splitSnapshot } from '../../lib/train/split.ts';
 import type { LabelledPicture } from '../../lib/train/split.ts';
 import type { Embedder } from '../inference/embedder.ts';
 import { readSnapshotRows } from '../snapshot/read-snapshot.ts';
 import type { Stores } from '../stores.ts';
 import { featuresOf, loadCachedFeatures } from '../training/cached-features.ts';
+import { isJudgeable, readableOf } from '../training/training-data.ts';
 import { measureRetrieval } from './measure-retrieval.ts';
 
 /** The k of recall@k that every evaluation states. */
@@ -23,8 +25,9 @@ export interface EvaluateOnSnapshotOptions {
 
 /**
  * Quality of a model on a snapshot's holdout, which no model learnt from: the same queries and catalogue for every model, so that
- * candidates compare. Published as an `evaluation` artefact whose metrics are a RetrievalQuality.
- * @throws LookalikeError `cancelled` | `invalidInput` when the model reads other features, or the snapshot has nothing to ask
+ * candidates compare. Published as an `evaluation` artefact whose metrics are a RetrievalQuality; of no queries where none tells
+ * models apart.
+ * @throws LookalikeError `cancelled` | `invalidInput` when the model reads other features
  */
 export async function evaluateOnSnapshot(
   options: EvaluateOnSnapshotOptions,
@@ -48,31 +51,27 @@ export async function evaluateOnSnapshot(
       `Expected features of ${featureDim} values for ${model}, got ${cached.dim}.`,
     );
   }
-  const split = splitSnapshot(await readSnapshotRows(stores, snapshot));
-  const usable = (pictures: LabelledPicture[]): LabelledPicture[] =>
-    pictures.filter(({ image }) => cached.rowOf.has(image));
-  const [queries, catalogue] = [usable(split.queries), usable(split.catalogue)];
-  if (queries.length === 0) {
-    throw new LookalikeError(
-      'invalidInput',
-      `Expected pictures to judge models by in ${snapshot}, got none. Import holdout examples, or give labels several pictures.`,
-    );
-  }
+  const split = readableOf(splitSnapshot(await readSnapshotRows(stores, snapshot)), cached.rowOf);
+  const { catalogue } = split;
+  const queries = isJudgeable(split) ? split.queries : [];
   const embed = (pictures: LabelledPicture[]): Promise<Float32Array> => {
     const images = pictures.map(({ image }) => image);
     return embedder.applyHead(model, featuresOf(cached, images, 1), images.length, signal);
   };
-  const quality = await measureRetrieval(
-    {
-      dim,
-      queries: await embed(queries),
-      queryLabels: queries.map(({ label }) => label),
-      catalogue: await embed(catalogue),
-      catalogueLabels: catalogue.map(({ label }) => label),
-      ks: EVALUATION_KS,
-    },
-    signal,
-  );
+  const measure = async (): Promise<RetrievalQuality> =>
+    measureRetrieval(
+      {
+        dim,
+        queries: await embed(queries),
+        queryLabels: queries.map(({ label }) => label),
+        catalogue: await embed(catalogue),
+        catalogueLabels: catalogue.map(({ label }) => label),
+        ks: EVALUATION_KS,
+      },
+      signal,
+    );
+  const quality: RetrievalQuality =
+    queries.length > 0 ? await measure() : { numQueries: 0, numCatalogue: catalogue.length, recall: {}, mAP: null };
   const artifact = await stores.artifacts.publish({ ...derivation, summary: {}, metrics: { ...quality }, files: {} });
   return { artifact, reused: false };
 }

@@ -1,4 +1,6 @@
 import type { Derivation } from '../../contracts/artifacts.ts';
+import type { SnapshotRow } from '../../contracts/catalogue.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
 import type { TrainProgress } from '../../contracts/training.ts';
 import type { TrainInput, TrainOutput } from '../../contracts/workflows.ts';
 import { splitSnapshot } from '../../lib/train/split.ts';
@@ -8,13 +10,14 @@ import type { StepReport } from '../../lib/train/train-head.ts';
 import { loadTensorFlow } from '../compute/tensorflow.ts';
 import type { Config } from '../config/env.ts';
 import type { Logger } from '../log/logger.ts';
-import { publishHeadModel } from '../models/publish-head-model.ts';
+import { openEmbeddings } from '../embeddings/read-embeddings.ts';
+import { ensurePretrained, publishHeadModel } from '../models/publish-head-model.ts';
 import { modelSummaryOf } from '../models/model-summary.ts';
 import { readSnapshotRows } from '../snapshot/read-snapshot.ts';
 import type { Stores } from '../stores.ts';
 import { loadCachedFeatures } from './cached-features.ts';
 import { checkpointsOf } from './checkpoints.ts';
-import { trainingDataOf } from './training-data.ts';
+import { readableOf, trainingDataOf, whyUntrained } from './training-data.ts';
 
 /** Real pictures of the catalogue on which the exported head is compared with tfjs. */
 const NUM_CHECK_IMAGES = 4;
@@ -38,12 +41,17 @@ export function trainingDerivation({ snapshot, features, backbone, config }: Tra
  * One training run from artefacts to artefact: finds the finished model, else resumes at the newest readable checkpoint, trains,
  * exports and publishes. Where items had to be withheld to judge by, the judged model is followed by one that learns from all of
  * them with the same settings; it names the judged one among its inputs. Equal inputs give equal artefacts, however often the
- * run was interrupted.
+ * run was interrupted. Where nothing can be learnt or judged, it is the untrained model, with the reason.
+ * @throws LookalikeError `invalidInput` when no item's picture can be read
  */
 export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
   const { input, stores } = job;
-  const split = splitSnapshot(await readSnapshotRows(stores, input.snapshot));
-  const judged = await train(job, split, trainingDerivation(input), true);
+  const rows = await readSnapshotRows(stores, input.snapshot);
+  const split = splitSnapshot(rows);
+  const derivation = trainingDerivation(input);
+  const why = whyUntrained(split) ?? (await whyUnreadable(job, split, derivation));
+  if (why !== null) return untrained(job, rows, why);
+  const judged = await train(job, split, derivation);
   if (split.withheld.length === 0) return judged;
   const { metrics } = judged;
   const { config } = input;
@@ -51,11 +59,45 @@ export async function trainAndPublish(job: TrainJob): Promise<TrainOutput> {
   const epochs = config.patience === 0 ? config.epochs : metrics['bestEpoch']! + 1;
   const all: Split = { train: [...split.train, ...split.withheld], queries: [], catalogue: [], withheld: [] };
   const whole = { ...job, input: { ...input, config: { ...config, epochs, patience: 0 } } };
-  const final = await train(whole, all, trainingDerivation(whole.input, judged.model), false);
+  const final = await train(whole, all, trainingDerivation(whole.input, judged.model));
   return { ...final, metrics: { ...final.metrics, validationRecallAt1: metrics['validationRecallAt1']! } };
 }
 
-async function train(job: TrainJob, split: Split, derivation: Derivation, isJudged: boolean): Promise<TrainOutput> {
+/** Which pictures can be read matters until a model is there. */
+async function whyUnreadable(
+  { stores, input }: TrainJob,
+  split: Split,
+  derivation: Derivation,
+): Promise<string | null> {
+  if ((await stores.artifacts.find(derivation)) !== undefined) return null;
+  await using features = await openEmbeddings(stores, input.features);
+  return whyUntrained(readableOf(split, new Set(features.images)));
+}
+
+/** The untrained model, which serves any catalogue of which at least one item can be found. */
+async function untrained(
+  { stores, input, logger }: TrainJob,
+  rows: readonly SnapshotRow[],
+  why: string,
+): Promise<TrainOutput> {
+  await using features = await openEmbeddings(stores, input.features);
+  const readable = new Set(features.images);
+  const items = rows.filter(({ role }) => role === 'item');
+  if (!items.some(({ image }) => readable.has(image))) {
+    const first = features.rejected[0]?.reason.replace(/\.$/, '');
+    throw new LookalikeError(
+      'invalidInput',
+      `Expected items whose pictures can be read, but none of ${items.length} can` +
+        `${first === undefined ? '' : ` (for example: ${first})`}. Import items with pictures that can be decoded.`,
+    );
+  }
+  logger.info({ why }, 'nothing is trained: the untrained model is taken');
+  // An earlier step has made it, with the backbone.
+  const { id } = await ensurePretrained(stores, input.backbone);
+  return { model: id, reused: true, metrics: {}, untrained: why };
+}
+
+async function train(job: TrainJob, split: Split, derivation: Derivation): Promise<TrainOutput> {
   const { stores, input, logger, signal } = job;
   const { features, backbone, config } = input;
   const checkpoints = checkpointsOf(
@@ -71,7 +113,8 @@ async function train(job: TrainJob, split: Split, derivation: Derivation, isJudg
 
   const { tf, backend, tried } = await loadTensorFlow(job.config);
   logger.info({ backend, tried }, 'training backend');
-  const data = trainingDataOf(split, await loadCachedFeatures(stores.artifacts, features), isJudged);
+  const cached = await loadCachedFeatures(stores.artifacts, features);
+  const data = trainingDataOf(readableOf(split, cached.rowOf), cached);
   const resumed = await checkpoints.latest((reason) => logger.warn({ reason }, 'a checkpoint is not readable'));
   if (resumed) logger.info({ step: resumed.state.step, checkpoint: resumed.artifact }, 'training resumes');
 

@@ -1,23 +1,39 @@
-import { LookalikeError } from '../../contracts/errors.ts';
 import type { LabelledPicture, Split } from '../../lib/train/split.ts';
 import type { TrainingData } from '../../lib/train/train-head.ts';
 import { featuresOf } from './cached-features.ts';
 import type { CachedFeatures } from './cached-features.ts';
 
-const NOTHING_TO_ASK =
-  'Expected pictures to judge a model by, got none: there are no holdout examples of other pictures than those learnt from, and no ' +
+/** The part of a split whose pictures can be read. */
+export function readableOf(split: Split, readable: Pick<ReadonlySet<string>, 'has'>): Split {
+  const only = (pictures: LabelledPicture[]): LabelledPicture[] => pictures.filter(({ image }) => readable.has(image));
+  const { train, queries, catalogue, withheld } = split;
+  return { train: only(train), queries: only(queries), catalogue: only(catalogue), withheld: only(withheld) };
+}
+
+/**
+ * Why a model cannot learn from these pictures, or not be judged, and what to give for it; null when it can. Known from a
+ * snapshot's rows alone, before anything is computed; known for sure once it is clear which of its pictures can be read.
+ */
+export function whyUntrained({ train, queries, catalogue }: Omit<Split, 'withheld'>): string | null {
+  const numLabels = Math.min(numLabelsOf(train), numLabelsOf(catalogue));
+  if (numLabels < 2) {
+    return `Learning needs items with readable pictures of at least 2 labels, got ${numLabels}. Give items a category or a label.`;
+  }
+  return isJudgeable({ queries, catalogue }) ? null : NOTHING_TO_JUDGE_BY;
+}
+
+const NOTHING_TO_JUDGE_BY =
+  'Nothing could judge a trained model: there are no readable holdout examples of other pictures than those learnt from, and no ' +
   'label with two different pictures, one of which could be held back. Import examples whose right answer is known ' +
   '(lookalike catalogue import FILE --as holdout), or give several items the same label.';
 
-/**
- * What a run learns from and is judged by. Pictures without features (they could not be decoded) take no part.
- * @throws LookalikeError `invalidInput` when there is nothing to tell apart, or nothing to judge the result by
- */
-export function trainingDataOf(split: Split, cached: CachedFeatures, isJudged: boolean): TrainingData {
-  const usable = (pictures: LabelledPicture[]): LabelledPicture[] =>
-    pictures.filter(({ image }) => cached.rowOf.has(image));
-  const [train, queries, catalogue] = [usable(split.train), usable(split.queries), usable(split.catalogue)];
-  if (isJudged) expectLearnable({ train, queries, catalogue });
+/** Whether the queries tell models apart: among items of one label every answer is as right as any other. */
+export function isJudgeable({ queries, catalogue }: Pick<Split, 'queries' | 'catalogue'>): boolean {
+  return queries.length > 0 && numLabelsOf(catalogue) >= 2;
+}
+
+/** What a run learns from and is judged by. All pictures of the split have features. */
+export function trainingDataOf({ train, queries, catalogue }: Split, cached: CachedFeatures): TrainingData {
   const labels = [...new Set(train.map(({ label }) => label))].sort();
   const indexOf = new Map(labels.map((label, index) => [label, index]));
   const plain = (pictures: LabelledPicture[]): Float32Array =>
@@ -43,19 +59,6 @@ export function trainingDataOf(split: Split, cached: CachedFeatures, isJudged: b
   };
 }
 
-/**
- * Whether a snapshot can be learnt from and the result judged: known from its rows alone, before anything is computed.
- * @throws LookalikeError `invalidInput` saying what to import
- */
-export function expectLearnable({ train, queries, catalogue }: Omit<Split, 'withheld'>): void {
-  const numLabels = new Set(train.map(({ label }) => label)).size;
-  if (numLabels < 2) {
-    throw new LookalikeError(
-      'invalidInput',
-      `Expected pictures of at least 2 labels to learn from, got ${numLabels}. Give items a category or a label.`,
-    );
-  }
-  if (queries.length === 0 || catalogue.length === 0) {
-    throw new LookalikeError('invalidInput', NOTHING_TO_ASK);
-  }
+function numLabelsOf(pictures: LabelledPicture[]): number {
+  return new Set(pictures.map(({ label }) => label)).size;
 }

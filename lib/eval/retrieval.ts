@@ -18,7 +18,8 @@ const BLOCK = 16;
 /**
  * Exact retrieval by cosine. recall@k is the share of queries with an equal label among the k nearest; mAP is the mean over
  * queries of average precision over the whole ranking (Manning et al., Introduction to Information Retrieval, 8.4). A query
- * without any equal label in the catalogue counts as a miss. Equal scores rank by ascending catalogue row.
+ * without any equal label in the catalogue counts as a miss. Equal scores rank by ascending catalogue row. Without queries there
+ * is nothing to state: no recall, and null for mAP.
  * @throws LookalikeError `nonFinite` | `dimensionMismatch`
  */
 export function evaluateRetrieval(input: RetrievalInput): RetrievalQuality {
@@ -42,12 +43,12 @@ export function evaluateRetrieval(input: RetrievalInput): RetrievalQuality {
       precisionSum += ranks.reduce((sum, rank, n) => sum + (n + 1) / rank, 0) / ranks.length;
     }
   }
-  const share = (count: number): number => (numQueries === 0 ? 0 : count / numQueries);
+  if (numQueries === 0) return { numQueries, numCatalogue, recall: {}, mAP: null };
   return {
     numQueries,
     numCatalogue,
-    recall: Object.fromEntries(ks.map((k, j) => [String(k), share(hits[j]!)])),
-    mAP: share(precisionSum),
+    recall: Object.fromEntries(ks.map((k, j) => [String(k), hits[j]! / numQueries])),
+    mAP: precisionSum / numQueries,
   };
 }
 

@@ -21,11 +21,12 @@ async function get(url: string): Promise<unknown> {
 
 describe('the catalogue', () => {
   it('lists catalogues with what serves them', async () => {
+    const serving = { generation: 1, model: MODEL, dim: DIM, untrained: null };
     expect(CatalogueListDto.schema.parse(await get('/v1/catalogues'))).toEqual({
-      catalogues: [
-        { catalogue: 'shop', numItems: 6, numExamples: 0, serving: { generation: 1, model: MODEL, dim: DIM } },
-      ],
+      catalogues: [{ catalogue: 'shop', numItems: 6, numExamples: 0, serving }],
     });
+    world.generations[0]!.metrics = { untrained: 'No labels.' };
+    expect(await get('/v1/catalogues')).toMatchObject({ catalogues: [{ serving: { untrained: 'No labels.' } }] });
     world.table = undefined;
     expect(await get('/v1/catalogues')).toMatchObject({ catalogues: [{ serving: null }] });
   });

@@ -29,6 +29,7 @@ interface FakeGeneration {
   model?: string | null;
   index?: string | null;
   reasons?: unknown;
+  untrained?: unknown;
 }
 
 /** An installation in memory: what the fakes read and write, and every call they got. */
@@ -37,6 +38,8 @@ export class FakeWorld {
   numChunks = 3;
   shards = 2;
   recall: Record<string, number> = { trained: 0.8, pretrained: 0.5 };
+  /** Why nothing can be learnt: then no model is trained, and none judged. */
+  untrained: { atSnapshot?: string; atTraining?: string } = {};
   generations: FakeGeneration[] = [];
   made = new Set<string>();
   calls: { name: string; input: unknown }[] = [];
@@ -76,7 +79,9 @@ function make(world: FakeWorld, artifact: string): { artifact: string; reused: b
 export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['serveGeneration']): AllActivities {
   const activities: AllActivities = {
     async takeSnapshot() {
-      return { ...make(world, world.snapshot), numItems: 10, numExamples: 4, numImages: 14 };
+      const { atSnapshot: untrained } = world.untrained;
+      const made = { ...make(world, world.snapshot), numItems: 10, numExamples: 4, numImages: 14 };
+      return untrained === undefined ? made : { ...made, untrained };
     },
     async openGeneration({ snapshot, config, always }) {
       const { serving } = world;
@@ -98,7 +103,8 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       if (row === undefined) throw ApplicationFailure.nonRetryable(`no generation ${generation}`, 'notFound');
       if (row.status !== 'building') return;
       const { metrics, ...rest }: GenerationChange = change;
-      Object.assign(row, rest, metrics?.reasons === undefined ? {} : { reasons: metrics.reasons });
+      const { reasons, untrained } = metrics ?? {};
+      Object.assign(row, rest, reasons !== undefined && { reasons }, untrained !== undefined && { untrained });
     },
     async describeModel({ model }) {
       const isBackbone = model.startsWith('model-backbone');
@@ -154,6 +160,8 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
     },
     async trainHead(input) {
       expectKind(input.features, 'embeddings');
+      const { atTraining: untrained } = world.untrained;
+      if (untrained !== undefined) return { model: 'model-pretrained', reused: true, metrics: {}, untrained };
       const { artifact, reused } = make(world, `model-trained-${input.snapshot}-${input.config.seed}`);
       return { model: artifact, reused, metrics: {} };
     },
@@ -186,8 +194,11 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
     async evaluateModel({ snapshot, features, model }) {
       expectKind(features, 'embeddings');
       const key = model.includes('trained-') ? 'trained' : 'pretrained';
-      const recall = world.recall[model] ?? world.recall[key]!;
-      return { ...make(world, `evaluation-${model}-${snapshot}`), quality: quality(recall) };
+      const made = make(world, `evaluation-${model}-${snapshot}`);
+      if (world.untrained.atTraining !== undefined) {
+        return { ...made, quality: { numQueries: 0, numCatalogue: 0, recall: {}, mAP: null } };
+      }
+      return { ...made, quality: quality(world.recall[model] ?? world.recall[key]!) };
     },
     async buildShard({ embeddings, shard }) {
       expectKind(embeddings, 'embeddings');

@@ -64,6 +64,36 @@ describe('retrain', () => {
     expect(world.generations).toHaveLength(1);
   });
 
+  it.each([
+    ['known from the snapshot on', 'No labels.', 1],
+    ['known once pictures could not be read', undefined, retrainConfig.views],
+  ])('serves the untrained model where nothing can be learnt, %s, and says why', async (_, atSnapshot, views) => {
+    world.untrained = { ...(atSnapshot !== undefined && { atSnapshot }), atTraining: 'No labels.' };
+    const run = await retrain();
+    const output = await run.result();
+    expect(output).toMatchObject({ outcome: 'serving', model: 'model-pretrained', untrained: 'No labels.' });
+    expect(output.reasons).toEqual([expect.stringContaining('Not judged')]);
+    expect(output.quality.candidate).toEqual({ numQueries: 0, numCatalogue: 0, recall: {}, mAP: null });
+    expect(world.generations).toMatchObject([{ status: 'serving', model: output.model, untrained: 'No labels.' }]);
+    expect(world.calls.find(({ name }) => name === 'planEmbedding')?.input).toMatchObject({ views });
+    const { steps } = await retrainProgress(env.client, run.workflowId);
+    const detailOf = (step: string) => steps.find(({ name }) => name === step)!.detail;
+    expect(detailOf('snapshot').includes('No labels.')).toBe(atSnapshot !== undefined);
+    expect(detailOf('train')).toBe('Not trained: `model-pretrained` is the untrained model. No labels.');
+    expect(detailOf('evaluate')).toMatch(/^Not judged/);
+
+    expect(await (await retrain()).result()).toMatchObject({
+      generation: 1,
+      untrained: 'No labels.',
+      reused: steps.map(({ name }) => name),
+    });
+    world.untrained = {};
+    world.snapshot = 'snapshot-with-labels';
+    const trained = await (await retrain()).result();
+    expect(trained).toMatchObject({ outcome: 'serving', generation: 2, model: 'model-trained-snapshot-with-labels-1' });
+    expect(trained).not.toHaveProperty('untrained');
+  });
+
   it('makes a new generation when the same inputs give another index', async () => {
     await (await retrain()).result();
     world.made.clear();

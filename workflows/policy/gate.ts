@@ -22,7 +22,7 @@ export interface Verdict {
  */
 export function judge({ candidate, pretrained, serving, gate, force }: GateInput): Verdict {
   if (candidate.numQueries === 0) {
-    return { accepted: true, reasons: ['Not judged: the snapshot holds no queries whose answer is known.'] };
+    return { accepted: true, reasons: ['Not judged: no held-out picture with a known answer tells models apart.'] };
   }
   const [yardstick, name] = serving === null ? [pretrained, 'untrained'] : [serving, 'serving'];
   const got = recallAt1(candidate);

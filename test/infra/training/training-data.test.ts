@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SnapshotRow } from '../../../contracts/catalogue.ts';
 import type { CachedFeatures } from '../../../infra/training/cached-features.ts';
-import { trainingDataOf } from '../../../infra/training/training-data.ts';
+import { readableOf, trainingDataOf, whyUntrained } from '../../../infra/training/training-data.ts';
 import { splitSnapshot } from '../../../lib/train/split.ts';
 
 const item = (id: string, label: string | null): SnapshotRow => ({
@@ -17,33 +17,53 @@ function features(...ids: string[]): CachedFeatures {
   return { dim: 2, views: 2, vectors, rowOf: new Map(ids.map((id, row) => [`image of ${id}`, row])) };
 }
 
+/** What a run sees of rows of which only these have features. */
+const seen = (rows: SnapshotRow[], ...ids: string[]) => readableOf(splitSnapshot(rows), features(...ids).rowOf);
+
 describe('trainingDataOf', () => {
   it('gives all views of what is learnt and the plain one of what judges, without pictures that have no features', () => {
     const rows = [holdout('q', 'x'), holdout('lost', 'y'), item('a', 'x'), item('b', 'y'), item('gone', 'y')];
-    const data = trainingDataOf(splitSnapshot(rows), features('b', 'a', 'q'), true);
+    const data = trainingDataOf(seen(rows, 'b', 'a', 'q'), features('b', 'a', 'q'));
     expect([...data.features]).toEqual([10, 11, 12, 13, 0, 1, 2, 3]);
     expect([...data.labels]).toEqual([0, 1]);
     expect([...data.queries]).toEqual([20, 21]);
     expect([...data.catalogue]).toEqual([10, 11, 0, 1]);
     expect([data.queryLabels, data.catalogueLabels]).toEqual([['x'], ['x', 'y']]);
   });
+});
 
-  it('refuses to learn from one label, and says what to give', () => {
-    const rows = [item('a', 'x'), item('b', null), holdout('q', 'x')];
-    expect(() => trainingDataOf(splitSnapshot(rows), features('a', 'b', 'q'), true)).toThrow(
-      'Expected pictures of at least 2 labels to learn from, got 1. Give items a category or a label.',
+describe('whyUntrained', () => {
+  const labelled = [item('a', 'x'), item('b', 'y'), holdout('q', 'x')];
+
+  it('says nothing of what can be learnt and judged, also among items without a label', () => {
+    expect(whyUntrained(splitSnapshot(labelled))).toBeNull();
+    const most = Array.from({ length: 50 }, (_, i) => item(`without ${i}`, null));
+    expect(whyUntrained(splitSnapshot([...labelled, ...most]))).toBeNull();
+    expect(whyUntrained(splitSnapshot([item('a', 'x'), item('b', 'x'), item('c', 'y'), ...most]))).toBeNull();
+  });
+
+  it.each([
+    ['no label', 0, [item('a', null), item('b', null)]],
+    ['one label for all', 1, [item('a', 'x'), item('b', 'x'), item('c', 'x')]],
+    ['one label and many items without', 1, [item('a', 'x'), item('b', null), holdout('q', 'x')]],
+    ['labels of examples only', 0, [item('a', null), holdout('q', 'x'), holdout('r', 'y')]],
+  ])('asks for labels where there is %s', (_, count, rows) => {
+    expect(whyUntrained(splitSnapshot(rows))).toBe(
+      `Learning needs items with readable pictures of at least 2 labels, got ${count}. Give items a category or a label.`,
     );
   });
 
-  it('refuses what nothing can judge, and says what to import', () => {
+  it('asks for what could judge where each label has one picture, and examples show the same ones', () => {
     const single = [item('a', 'x'), item('b', 'y')];
     for (const rows of [single, [...single, { ...holdout('q', 'x'), image: 'image of a' }]]) {
-      expect(() => trainingDataOf(splitSnapshot(rows), features('a', 'b'), true)).toThrow(
-        /no holdout examples.*--as holdout/,
-      );
+      expect(whyUntrained(splitSnapshot(rows))).toMatch(/no readable holdout examples.*--as holdout/);
     }
-    expect(() => trainingDataOf(splitSnapshot([...single, holdout('q', 'x')]), features('a', 'b'), true)).toThrow(
-      '--as holdout',
-    );
+  });
+
+  it('counts only pictures that can be read', () => {
+    expect(whyUntrained(seen(labelled, 'a', 'b', 'q'))).toBeNull();
+    expect(whyUntrained(seen(labelled, 'a', 'b'))).toMatch(/--as holdout/);
+    expect(whyUntrained(seen(labelled, 'a', 'q'))).toMatch(/got 1/);
+    expect(whyUntrained(seen(labelled))).toMatch(/got 0/);
   });
 });

@@ -76,6 +76,13 @@ describe('evaluateRetrieval', () => {
     expect(Object.values(quality.recall)).toEqual([numRows === 1 ? 1 : 0]);
   });
 
+  it('states no recall of no queries', () => {
+    const task = { dim: 2, queries: new Float32Array(0), queryLabels: [], ks: [1, 5] };
+    expect(evaluateRetrieval({ ...task, catalogue: Float32Array.of(1, 0), catalogueLabels: ['a'] })).toEqual({
+      ...{ numQueries: 0, numCatalogue: 1, recall: {}, mAP: null },
+    });
+  });
+
   it('refuses vectors that are not finite or of another length', () => {
     const task = { dim: 2, queryLabels: ['a'], catalogue: Float32Array.of(1, 0), catalogueLabels: ['a'], ks: [1] };
     expect(() => evaluateRetrieval({ ...task, queries: Float32Array.of(NaN, 0) })).toThrow(/finite/);

@@ -37,7 +37,7 @@ describe('judge', () => {
   });
 
   it('passes, saying so, when there are no queries to judge by', () => {
-    const { accepted, reasons } = judge({ ...input, candidate: quality(0, 0) });
+    const { accepted, reasons } = judge({ ...input, candidate: { ...quality(0, 0), recall: {}, mAP: null } });
     expect(accepted).toBe(true);
     expect(reasons[0]).toMatch(/Not judged/);
   });
