@@ -1,6 +1,6 @@
 /**
- * Compiles lib/ann/kernels/assembly (AssemblyScript) into lib/ann/kernels/wasm-module.ts, which is committed: users and tests
- * need no compiler, and a test proves that it is up to date.
+ * Compiles the AssemblyScript of each folder of kernels, `assembly/`, into its `wasm-module.ts`, which is committed: users and
+ * tests need no compiler, and a test proves that it is up to date.
  *
  *   npm run build:kernels
  */
@@ -12,11 +12,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-const KERNELS = 'lib/ann/kernels';
+const KERNELS = ['lib/ann/kernels', 'lib/images/kernels'] as const;
 
 /** The module's source text: the bytes in base64 and the names of the functions in it. */
-export function kernelModule(): string {
-  const bytes = compile();
+export function kernelModule(kernels: (typeof KERNELS)[number] = 'lib/ann/kernels'): string {
+  const bytes = compile(kernels);
   const names = WebAssembly.Module.exports(new WebAssembly.Module(bytes))
     .filter(({ kind }) => kind === 'function')
     .map(({ name }) => `  | '${name}'`)
@@ -37,10 +37,10 @@ export function kernelModule(): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(join(ROOT, KERNELS, 'wasm-module.ts'), kernelModule());
+  for (const kernels of KERNELS) writeFileSync(join(ROOT, kernels, 'wasm-module.ts'), kernelModule(kernels));
 }
 
-function compile(): Buffer {
+function compile(kernels: string): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'lookalike-kernels-'));
   const out = join(folder, 'kernels.wasm');
   try {
@@ -48,7 +48,7 @@ function compile(): Buffer {
       process.execPath,
       [
         createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js'),
-        `${KERNELS}/assembly/index.ts`,
+        `${kernels}/assembly/index.ts`,
         ...['--baseDir', ROOT, '--outFile', out, '-O3', '--noAssert', '--runtime', 'stub'],
         ...['--enable', 'simd', '--enable', 'relaxed-simd', '--enable', 'threads'],
         // The memory is the caller's: shared, so that threads work on the same rows without copies.

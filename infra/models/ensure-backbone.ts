@@ -4,6 +4,7 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import type { ModelSummary, Preprocessing } from '../../contracts/model.ts';
 import { exportOnnx } from '../../lib/export/export-onnx.ts';
 import { VALUES } from '../../lib/export/head.ts';
+import { PIXELS_VERSION } from '../../lib/images/preprocess.ts';
 import { FEATURE_DIM, INPUT_SIZE } from '../../lib/nn/efficientnet-lite0.ts';
 import { loadTensorFlow } from '../compute/tensorflow.ts';
 import type { Config } from '../config/env.ts';
@@ -100,7 +101,8 @@ function backboneDerivation(inputs: Record<string, string>, name: string, prepro
   return {
     kind: 'model',
     inputs,
-    config: { stage: 'backbone', name, preprocessing: { ...preprocessing } },
+    // Other pixels are another backbone, so that no feature of the old ones is taken for one of the new.
+    config: { stage: 'backbone', name, preprocessing: { ...preprocessing }, pixels: PIXELS_VERSION },
     seed: null,
   };
 }

@@ -3,6 +3,7 @@ import type { Metadata, Sharp } from 'sharp';
 import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
 import type { ImageFormat } from './format.ts';
 import { IMAGE_FORMATS, sniffFormat } from './format.ts';
+import { readPlainJpegSize } from './jpeg-header.ts';
 
 /** Larger files are refused before they are opened. */
 export const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
@@ -38,11 +39,7 @@ export async function openImage(bytes: Uint8Array): Promise<OpenedImage> {
       `Expected ${IMAGE_FORMATS.join(', ')}; the file starts with ${startOf(bytes)}, which is none of them.`,
     );
   }
-  const header = await decoding(format, () => reader(bytes).metadata());
-  // What libvips takes the file for must be what the signature says: no format gets in by another's signature.
-  const actual = header.format === 'heif' && header.compression === 'av1' ? 'avif' : header.format;
-  if (actual !== format) throw rejected(`Expected a ${format} picture by its first bytes, got ${actual}.`);
-  const { width, height } = orientedSize(header);
+  const { width, height } = (format === 'jpeg' && readPlainJpegSize(bytes)) || (await readSize(format, bytes));
   if (width * height > MAX_IMAGE_PIXELS) {
     throw rejected(`Expected at most ${MAX_IMAGE_PIXELS} pixels, got ${width} x ${height} = ${width * height}.`);
   }
@@ -85,6 +82,14 @@ export async function decodePixels(
 /** First page only; `error` refuses truncated data, but lives with harmless metadata warnings. */
 function reader(bytes: Uint8Array): Sharp {
   return sharp(bytes, { failOn: 'error', limitInputPixels: MAX_IMAGE_PIXELS, page: 0, pages: 1, animated: false });
+}
+
+async function readSize(format: ImageFormat, bytes: Uint8Array): Promise<{ width: number; height: number }> {
+  const header = await decoding(format, () => reader(bytes).metadata());
+  // What libvips takes the file for must be what the signature says: no format gets in by another's signature.
+  const actual = header.format === 'heif' && header.compression === 'av1' ? 'avif' : header.format;
+  if (actual !== format) throw rejected(`Expected a ${format} picture by its first bytes, got ${actual}.`);
+  return orientedSize(header);
 }
 
 function orientedSize(header: Metadata): { width: number; height: number } {

@@ -3,7 +3,20 @@ import type { Preprocessing } from '../../contracts/model.ts';
 import { planAugmentation } from './augment.ts';
 import type { OpenedImage, Pixels } from './decode.ts';
 import { decodePixels, openImage } from './decode.ts';
-import { enlargeAndCrop } from './enlarge.ts';
+import { planResample } from './resample-plan.ts';
+import { resample } from './resample.ts';
+
+/**
+ * From twice the size on, a JPEG is decoded at reduced scale, by the decoder's own resizing. Below, building that pipeline costs
+ * more than the pixels: decoding alone and resampling here takes 1.8 instead of 3.0 ms for a 348-pixel photo.
+ */
+const DECODER_SHRINKS_FROM = 2;
+
+/**
+ * Raised when the same bytes and {@link Preprocessing} give other pixels than before. Part of what a backbone is made from, so
+ * that features cached before are computed anew.
+ */
+export const PIXELS_VERSION = 2;
 
 /** `seed` null is the plain view; a number is the augmentation it draws. */
 export interface View {
@@ -34,14 +47,30 @@ export async function preprocessViews(
   const image = await openImage(bytes);
   const wantsAugmented = seeds.some((seed) => seed !== null);
   const base = wantsAugmented ? await augmentationBase(image, p) : undefined;
-  const views = seeds.map((seed) => (seed === null ? plainView(image, p) : augmentedView(base!, p, seed)));
-  return (await Promise.all(views)).map((pixels) => toTensor(pixels, p, allocate(3 * p.size * p.size)));
+  const length = 3 * p.size * p.size;
+  return Promise.all(
+    seeds.map(async (seed) =>
+      seed === null
+        ? plainView(image, p, () => allocate(length))
+        : toTensor(await augmentedView(base!, p, seed), p, allocate(length)),
+    ),
+  );
 }
 
-async function plainView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
-  if (Math.min(image.width, image.height) < p.resizeShorterSide) {
-    return enlargeAndCrop(await decodePixels(image, p.background, (pipeline) => pipeline), p.resizeShorterSide, p.size);
+async function plainView(image: OpenedImage, p: Preprocessing, allocate: () => Float32Array): Promise<Float32Array> {
+  if (Math.min(image.width, image.height) >= DECODER_SHRINKS_FROM * p.resizeShorterSide) {
+    return toTensor(await shrunkView(image, p), p, allocate());
   }
+  const plan = planResample(image.width, image.height, p.resizeShorterSide, p.size);
+  const { columns, rows } = plan;
+  const region = { left: columns.first, top: rows.first, width: columns.length, height: rows.length };
+  const pixels = await decodePixels(image, p.background, (pipeline) => pipeline.extract(region));
+  const tensor = allocate();
+  resample(pixels, plan, p, tensor);
+  return tensor;
+}
+
+function shrunkView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
   const margin = Math.floor((p.resizeShorterSide - p.size) / 2);
   return decodePixels(image, p.background, (pipeline) =>
     pipeline
@@ -72,16 +101,19 @@ async function augmentedView(base: Pixels, p: Preprocessing, seed: number): Prom
   return { data, width: info.width, height: info.height };
 }
 
-/** HWC bytes -> CHW floats, in one pass over the bytes. */
+/** HWC bytes -> CHW floats, in one pass over the bytes and the same arithmetic as {@link resample}. */
 function toTensor({ data }: Pixels, { size, mean, std }: Preprocessing, tensor: Float32Array): Float32Array {
   const area = size * size;
-  const red = tensor.subarray(0, area);
-  const green = tensor.subarray(area, 2 * area);
-  const blue = tensor.subarray(2 * area);
+  const [red, green, blue] = [0, 1, 2].map((channel) => normalised(mean[channel]!, std[channel]!));
   for (let i = 0, from = 0; i < area; i++, from += 3) {
-    red[i] = (data[from]! - mean[0]) / std[0];
-    green[i] = (data[from + 1]! - mean[1]) / std[1];
-    blue[i] = (data[from + 2]! - mean[2]) / std[2];
+    tensor[i] = red![data[from]!]!;
+    tensor[area + i] = green![data[from + 1]!]!;
+    tensor[2 * area + i] = blue![data[from + 2]!]!;
   }
   return tensor;
+}
+
+/** All 256 values of a channel, rounded to f32 after each step. */
+function normalised(mean: number, std: number): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, value) => Math.fround(value - Math.fround(mean)) / Math.fround(std));
 }

@@ -34,6 +34,10 @@ describe('preprocess', () => {
   it.each([
     [900, 600],
     [600, 900],
+    [700, 511],
+    [512, 512],
+    [348, 348],
+    [3000, 90],
     [120, 80],
     [64, 64],
   ])('cuts the centre of a %i x %i picture, whether it shrinks or grows', async (width, height) => {
@@ -48,6 +52,15 @@ describe('preprocess', () => {
     ] as const) {
       expectNear(pixel(tensor, x, y), [expected(x, width), expected(y, height), 80], 1.6);
     }
+  });
+
+  it('normalises alike whichever way a picture is scaled', async () => {
+    const p: Preprocessing = { ...P, mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };
+    const [small, medium, large] = await Promise.all(
+      [100, 400, 900].map(async (side) => preprocess(await plain(side, side).png().toBuffer(), p)),
+    );
+    expect(medium).toEqual(small);
+    expect(large).toEqual(small);
   });
 
   it('turns a picture upright as its EXIF orientation says', async () => {

@@ -1,0 +1,2 @@
+/* The exports of the WebAssembly module that turns pictures into tensors. */
+export * from './resample';
