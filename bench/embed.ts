@@ -1,23 +1,27 @@
 /**
  * How many pictures per second go from JPEG bytes to vector, against Python onnxruntime with Pillow on the same cores and
- * the same `model.onnx`? Rounds alternate, so that a busy machine disturbs both alike; the ratio is what counts.
+ * the same `model.onnx`? Rounds alternate, so that a busy machine disturbs both alike; the ratios are what counts. Processor
+ * time says where it goes: our stages are also run alone, and `rest` is what threads, messages and running at once add.
  *
  *     node bench/embed.ts --images FOLDER --python PYTHON [--count 200] [--rounds 5] [--seed 1]
  */
-import { spawn } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { env } from 'onnxruntime-node';
 import { loadConfig } from '../infra/config/env.ts';
 import { createEmbedder } from '../infra/inference/embedder.ts';
 import type { EmbedResult } from '../infra/inference/embedder.ts';
+import { Sessions } from '../infra/inference/sessions.ts';
 import { ensureBackbone } from '../infra/models/ensure-backbone.ts';
 import { ensurePretrained } from '../infra/models/publish-head-model.ts';
 import { openStores } from '../infra/stores.ts';
+import { inspectImage } from '../lib/images/inspect.ts';
+import { preprocessViews } from '../lib/images/preprocess.ts';
 import { randomFrom } from '../lib/images/random.ts';
-import { PEER_PROGRAM } from './embed-peer.ts';
+import { startPeer } from './embed-peer.ts';
+import type { Round } from './embed-peer.ts';
 
 const { values } = parseArgs({
   options: {
@@ -39,42 +43,52 @@ const embedder = createEmbedder({ config, stores });
 const paths = await samplePaths(values.images);
 const pictures = await Promise.all(paths.map((path) => readFile(path)));
 
-const peer = await startPeer();
+const { preprocessing } = await embedder.modelSummary(model.id);
+const fileOf = (name: string): Promise<string> => stores.artifacts.materialise(model.id, name);
+const peer = await startPeer(values.python, {
+  model: await fileOf('model.onnx'),
+  preprocessing,
+  images: paths,
+  processes: config.embedThreads,
+});
 const sample = await embedder.embed(model.id, pictures.slice(0, 32), { priority: 'batch' });
 const cosines = sample.map((result, i) => cosine(vectorOf(result), peer.vectors[i]!));
+const runStages = await openStages();
 
-const speeds: { ours: number; peer: number }[] = [];
+const runs: { ours: Round; peer: Round }[] = [];
 for (let round = 0; round < rounds; round++) {
+  const before = process.cpuUsage();
   const started = performance.now();
   (await embedder.embed(model.id, pictures, { priority: 'batch' })).forEach(vectorOf);
-  const ours = (performance.now() - started) / 1000;
-  speeds.push({ ours: paths.length / ours, peer: paths.length / (await peer.round()) });
+  const seconds = (performance.now() - started) / 1000;
+  const total = cpuSeconds(before);
+  const theirs = await peer.round();
+  const { preprocess, infer } = await runStages();
+  runs.push({ ours: { seconds, cpu: { preprocess, infer, rest: total - preprocess - infer } }, peer: theirs });
 }
 peer.end();
 await embedder.close();
 await stores.close();
 
+const { width, height } = await inspectImage(pictures[0]!);
 const result = {
   question: 'images/s from JPEG bytes to vector',
-  ratio: round3(median(speeds.map((speed) => speed.ours / speed.peer))),
-  ours: {
-    median: round3(median(speeds.map((speed) => speed.ours))),
-    rounds: speeds.map((speed) => round3(speed.ours)),
-  },
-  peer: {
-    median: round3(median(speeds.map((speed) => speed.peer))),
-    rounds: speeds.map((speed) => round3(speed.peer)),
-  },
-  agreement: { numImages: cosines.length, minCosine: round3(Math.min(...cosines)) },
+  ratio: round3(median(runs.map((run) => run.peer.seconds / run.ours.seconds))),
+  cpuRatio: round3(median(runs.map((run) => cpuOf(run.peer) / cpuOf(run.ours)))),
+  ours: summaryOf(runs.map((run) => run.ours)),
+  peer: summaryOf(runs.map((run) => run.peer)),
+  agreement: { numImages: cosines.length, minCosine: Math.min(...cosines) },
   images: {
     count: paths.length,
     meanBytes: Math.round(pictures.reduce((sum, { length }) => sum + length, 0) / paths.length),
+    sizeOfFirst: [width, height],
   },
   model: model.id,
   threads: config.embedThreads,
+  rounds,
   seed,
   hardware: { cpu: cpus()[0]?.model, cores: cpus().length },
-  versions: { node: process.version, ...peer.versions },
+  versions: { ours: { node: process.version, onnxruntime: env.versions.node }, peer: peer.versions },
 };
 process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 
@@ -86,32 +100,47 @@ async function samplePaths(folder: string): Promise<string[]> {
   return drawn.slice(0, count).map(({ name }) => join(folder, name));
 }
 
-async function startPeer(): Promise<{
-  vectors: number[][];
-  versions: Record<string, string>;
-  round(): Promise<number>;
-  end(): void;
-}> {
-  const child = spawn(values.python, ['-c', PEER_PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<unknown> => {
-    const line = await lines.next();
-    if (line.done === true) throw new Error('The peer ended; install onnxruntime, pillow and numpy for --python.');
-    return JSON.parse(line.value);
+/** Our stages on all pictures one after the other, each alone on the machine as far as we are concerned. */
+async function openStages(): Promise<() => Promise<{ preprocess: number; infer: number }>> {
+  const sessions = new Sessions('cpu');
+  const [backboneFile, headFile] = [await fileOf('backbone.onnx'), await fileOf('head.onnx')];
+  const tensor = new Float32Array(3 * preprocessing.size ** 2);
+  return async () => {
+    const start = process.cpuUsage();
+    for (const picture of pictures) await preprocessViews(picture, preprocessing, [null], () => tensor);
+    const preprocess = cpuSeconds(start);
+    const middle = process.cpuUsage();
+    for (let i = 0; i < pictures.length; i++) {
+      const features = await sessions.run(backboneFile, tensor, [3, preprocessing.size, preprocessing.size]);
+      await sessions.run(headFile, features, [features.length]);
+    }
+    return { preprocess, infer: cpuSeconds(middle) };
   };
-  const { preprocessing } = await embedder.modelSummary(model.id);
-  const job = { model: await stores.artifacts.materialise(model.id, 'model.onnx'), preprocessing, images: paths };
-  child.stdin.write(`${JSON.stringify({ ...job, processes: config.embedThreads })}\n`);
-  const { ready, vectors } = (await next()) as { ready: Record<string, string>; vectors: number[][] };
+}
+
+/** Medians over the rounds. */
+function summaryOf(all: Round[]): object {
+  const ms = (of: (round: Round) => number): number => round3((1000 * median(all.map(of))) / paths.length);
   return {
-    vectors,
-    versions: ready,
-    async round() {
-      child.stdin.write('go\n');
-      return ((await next()) as { seconds: number }).seconds;
+    imagesPerSecond: round3(median(all.map(({ seconds }) => paths.length / seconds))),
+    cpuMsPerImage: {
+      preprocess: ms(({ cpu }) => cpu.preprocess),
+      infer: ms(({ cpu }) => cpu.infer),
+      rest: ms(({ cpu }) => cpu.rest),
+      total: ms(cpuOf),
     },
-    end: () => child.stdin.end(),
+    rounds: all.map(({ seconds }) => round3(paths.length / seconds)),
   };
+}
+
+/** Seconds of processors since then, of all threads of this process. */
+function cpuSeconds(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1e6;
+}
+
+function cpuOf({ cpu }: Round): number {
+  return cpu.preprocess + cpu.infer + cpu.rest;
 }
 
 function vectorOf(embedded: EmbedResult): Float32Array {
