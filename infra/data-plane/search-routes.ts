@@ -18,7 +18,8 @@ const SearchBody = z.strictObject({
   exact: z.boolean().optional(),
   efSearch: z.int().min(1).optional(),
 });
-const VectorsBody = z.strictObject({ ids: z.array(z.string()).min(1).max(1000) });
+/** Also no ids at all: a probe of a shard that holds no item. */
+const VectorsBody = z.strictObject({ ids: z.array(z.string()).max(1000) });
 
 /** Counts for heartbeats; `slots` is [queries, inFlight], shared with the thread that beats. */
 export type LoadCounter = BigInt64Array<SharedArrayBuffer>;
