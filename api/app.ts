@@ -35,6 +35,8 @@ export async function createApp(ports: ApiPorts, options: ApiOptions): Promise<N
     logger: nestLogger(ports.logger),
     abortOnError: false,
   });
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => app.close());
   const server = adapter.getInstance<FastifyInstance>();
   observeRequests(server, app, ports.logger);
   secureHeaders(server);
@@ -47,6 +49,7 @@ export async function createApp(ports: ApiPorts, options: ApiOptions): Promise<N
   serveOpenApi(app);
   await app.init();
   await server.ready();
+  opened.move();
   return app;
 }
 

@@ -35,12 +35,14 @@ export interface RunningApi {
  * @throws LookalikeError `unavailable` when the registry does not answer; the system's error when the port is taken
  */
 export async function start(config: Config, logger: Logger = createLogger(config, 'api')): Promise<RunningApi> {
-  const stores = await openStores(config, logger);
+  // A failure closes what was opened until then.
+  await using opened = new AsyncDisposableStack();
+  const stores = opened.adopt(await openStores(config, logger), (one) => one.close());
   const { routing } = stores.registry;
   const { token } = config.dataPlane;
-  const router = createRouter({ routing, token, logger });
-  const embedder = createEmbedClient({ routing, token });
-  const temporal = await lazyClient(config);
+  const router = opened.adopt(createRouter({ routing, token, logger }), (one) => one.close());
+  const embedder = opened.adopt(createEmbedClient({ routing, token }), (one) => one.close());
+  const temporal = opened.adopt(await lazyClient(config), ({ connection }) => connection.close());
   const { imageBytes: maxBytes, searchDeadlineMs: timeoutMs } = DEFAULT_LIMITS;
   const app = await createApp(
     {
@@ -54,18 +56,18 @@ export async function start(config: Config, logger: Logger = createLogger(config
     },
     { auth: authFor(config.api), limits: { requestsPerMinute: config.api.requestsPerMinute } },
   );
+  opened.defer(() => drain(app));
   await app.listen(config.api.port, config.api.host);
   const url = urlOf(app);
   logger.info({ url, auth: authFor(config.api) }, 'the API answers');
+  const running = opened.move();
   return {
     url,
     async close() {
       app.get(Lifecycle).beginShutdown();
       logger.info('draining');
       await delay(NOTICE_MS);
-      await drain(app);
-      await Promise.all([router.close(), embedder.close(), temporal.connection.close()]);
-      await stores.close();
+      await running.disposeAsync();
       logger.info('the API stopped');
     },
   };

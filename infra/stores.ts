@@ -35,10 +35,13 @@ export async function openStores(
     config.artifacts.kind === 'folder'
       ? await openFolderObjectStore(config.artifacts.path)
       : openS3ObjectStore(config.artifacts, join(config.dataDir, 'object-cache'));
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => objects.close());
   const artifacts = createArtifactStore(objects);
   const registry = await openRegistry(config, shapeFrom(artifacts), (error) =>
     logger?.warn({ err: error }, 'An idle database connection broke; the pool replaces it.'),
   );
+  opened.move();
   return {
     artifacts,
     blobs: createBlobStore(objects),

@@ -31,14 +31,13 @@ export interface WorkerParts {
   close?: () => Promise<void>;
 }
 
+type Build = (context: WorkerContext) => Promise<WorkerParts> | WorkerParts;
+
 /**
- * The life of a worker process: wait for Temporal, poll, drain on SIGTERM or SIGINT, close in reverse order. A failure that the
- * process cannot outlive ends it with a non-zero exit code, for whoever supervises it to start it again.
+ * The life of a worker process: runs its workers until SIGTERM or SIGINT. A failure that the process cannot outlive ends it with
+ * a non-zero exit code, for whoever supervises it to start it again.
  */
-export async function runWorkerProcess(
-  kind: string,
-  build: (context: WorkerContext) => Promise<WorkerParts> | WorkerParts,
-): Promise<void> {
+export async function runWorkerProcess(kind: string, build: Build): Promise<void> {
   const config = loadConfig();
   const logger = createLogger(config, kind);
   const stop = new AbortController();
@@ -51,39 +50,50 @@ export async function runWorkerProcess(
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   try {
     await installRuntime(config, logger);
-    const stores = await openStores(config, logger);
-    const temporal = await connectWorker(config, logger, stop.signal);
-    const parts = await build({ config, logger, stores, temporal, signal: stop.signal, fail });
-    const running = await Promise.all(
-      parts.workers.map((options) =>
-        Worker.create({ ...workerDefaults, ...temporal, identity: config.workerName, ...options }),
-      ),
-    );
-    const queues = parts.workers.map(({ taskQueue }) => taskQueue);
-    const shutDown = async (): Promise<void> => {
-      logger.info('draining');
-      await inTurn(logger, { withdraw: parts.withdraw });
-      for (const worker of running) if (worker.getState() === 'RUNNING') worker.shutdown();
-    };
-    const runs = running.map((worker) => worker.run());
-    logger.info({ queues, name: config.workerName }, 'worker polls');
-    stop.signal.addEventListener('abort', () => void shutDown(), { once: true });
-    if (stop.signal.aborted) await shutDown();
-    try {
-      await Promise.all(runs);
-    } finally {
-      await inTurn(logger, {
-        withdraw: parts.withdraw,
-        close: parts.close,
-        'close the connection to Temporal': () => temporal.connection.close(),
-        'close the stores': () => stores.close(),
-      });
-    }
+    await runWorkers({ config, logger, signal: stop.signal, fail }, build);
     logger.info('worker stopped');
   } catch (error) {
     if (stop.signal.aborted && error instanceof Error && error.name === 'AbortError') return;
     fail(error);
   }
+}
+
+/**
+ * Waits for Temporal, polls, drains once the signal is aborted. Whatever ends it, a failure at the start too, all that was opened
+ * is closed, last first.
+ */
+export async function runWorkers(
+  context: Pick<WorkerContext, 'config' | 'logger' | 'signal' | 'fail'>,
+  build: Build,
+): Promise<void> {
+  const { config, logger, signal } = context;
+  await using opened = new AsyncDisposableStack();
+  const atEnd = (step: string, take?: () => Promise<void>): void =>
+    opened.defer(() => inTurn(logger, { [step]: take }));
+
+  const stores = await openStores(config, logger);
+  atEnd('close the stores', () => stores.close());
+  const temporal = await connectWorker(config, logger, signal);
+  atEnd('close the connection to Temporal', () => temporal.connection.close());
+  const parts = await build({ ...context, stores, temporal });
+  atEnd('close', parts.close);
+  atEnd('withdraw', parts.withdraw);
+  const running = await Promise.all(
+    parts.workers.map((options) =>
+      Worker.create({ ...workerDefaults, ...temporal, identity: config.workerName, ...options }),
+    ),
+  );
+  const queues = parts.workers.map(({ taskQueue }) => taskQueue);
+  const shutDown = async (): Promise<void> => {
+    logger.info('draining');
+    await inTurn(logger, { withdraw: parts.withdraw });
+    for (const worker of running) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const runs = running.map((worker) => worker.run());
+  logger.info({ queues, name: config.workerName }, 'worker polls');
+  signal.addEventListener('abort', () => void shutDown(), { once: true });
+  if (signal.aborted) await shutDown();
+  await Promise.all(runs);
 }
 
 /** Takes every step of a shutdown in this order; one that fails (the registry is away) is logged and does not keep the rest. */
