@@ -16,7 +16,7 @@ export type IvfCodes =
   | { kind: 'pq'; m: number; bits: 4 | 8; opq: boolean };
 
 /** How to build an index; a discriminated union so that each kind owns its parameters. */
-export type IndexSpec = ExactSpec | HnswSpec;
+export type IndexSpec = ExactSpec | HnswSpec | KdTreeSpec;
 
 /** Brute force. `rescore`: with coarser storage, how many times k candidates are compared again in f32. */
 export type ExactSpec = {

@@ -22,6 +22,7 @@ export const OPTIMIZER_DEFAULTS: Record<TrainConfig['optimizer']['kind'], Omit<T
 export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec, { kind: K }>, 'kind' | 'metric'> } = {
   exact: {},
   hnsw: { m: 16, efConstruction: 200, efSearch: 64, seed: 1 },
+  kdTree: { trees: 8, leafSize: 16, checks: 2048, seed: 1 },
 };
 
 /** The parts of a configuration that come in kinds, by their path: each kind's parameters, and what all kinds share. */

@@ -61,6 +61,19 @@ const Index = z.discriminatedUnion('kind', [
       .min(0)
       .max(2 ** 31),
   }),
+  z
+    .strictObject({
+      kind: z.literal('kdTree'),
+      metric: z.enum(METRICS),
+      trees: count.max(64),
+      leafSize: z.int().min(2).max(4096),
+      checks: z.int().min(0).max(1_000_000),
+      seed: z.int().min(0).max(0xffffffff),
+    })
+    .refine(({ trees, checks }) => trees === 1 || checks > 0, {
+      path: ['checks'],
+      message: 'only a single tree is exact: a forest needs at least 1',
+    }),
 ]);
 
 /** The table of a generation's endpoints travels between activities and workflows: 143 bytes each, 64 KiB a payload. */

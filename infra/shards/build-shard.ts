@@ -38,7 +38,7 @@ export async function buildShard(input: BuildShardInput): Promise<Artifact> {
     kind: 'shard',
     inputs: { snapshot, embeddings, model },
     config: { spec: spec, shard, numShards },
-    seed: spec.kind === 'hnsw' ? spec.seed : null,
+    seed: 'seed' in spec ? spec.seed : null,
   };
   const made = await stores.artifacts.find(derivation);
   if (made !== undefined) return made;

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../contracts/json.ts';
 import { runHeavyTask } from './heavy-task.ts';
 import { fetchShard } from './load-shard.ts';
 import type { ShardStores } from './load-shard.ts';
+import { recallAdvice } from './recall-advice.ts';
 import type { RecallTaskInput, RecallTaskOutput } from './recall-task.ts';
 
 export interface PublishIndexInput {
@@ -44,7 +45,7 @@ export async function publishIndex(input: PublishIndexInput): Promise<{ artifact
     kind: 'index',
     inputs: { snapshot, embeddings, model, ...Object.fromEntries(shards.map((id, i) => [`shard${i}`, id])) },
     config: { spec: spec, recallCheck: RECALL_CHECK },
-    seed: spec.kind === 'hnsw' ? spec.seed : null,
+    seed: 'seed' in spec ? spec.seed : null,
   };
   const made = await stores.artifacts.find(derivation);
   if (made !== undefined) {
@@ -75,13 +76,9 @@ export async function publishIndex(input: PublishIndexInput): Promise<{ artifact
 
 function gate(recall: number, minIndexRecall: number, spec: IndexSpec): void {
   if (recall >= minIndexRecall) return;
-  const hint =
-    spec.kind === 'hnsw'
-      ? `Raise efSearch (now ${spec.efSearch}), then efConstruction (${spec.efConstruction}) and m (${spec.m}), or use exact.`
-      : 'An exact index finds all neighbours: ask for at most 1.';
   throw new LookalikeError(
     'gateRejected',
-    `Expected the index to find at least ${minIndexRecall} of the true 10 nearest, got ${recall.toFixed(4)}. ${hint}`,
+    `Expected the index to find at least ${minIndexRecall} of the true 10 nearest, got ${recall.toFixed(4)}. ${recallAdvice(spec)}`,
     { recall, minIndexRecall },
   );
 }

@@ -81,6 +81,19 @@ export class Kernels {
     }
   }
 
+  /**
+   * As `scratch`, over pauses: for builds and batches, of which an index runs one at a time. What scratch is opened meanwhile
+   * lies above and is closed before.
+   */
+  async scratchAsync<T>(use: () => Promise<T>): Promise<T> {
+    const top = this.#top;
+    try {
+      return await use();
+    } finally {
+      this.#top = top;
+    }
+  }
+
   f32(address: number, length: number): Float32Array {
     return new Float32Array(this.memory.buffer, address, length);
   }

@@ -2,3 +2,6 @@
 export * from './distance';
 export * from './heap';
 export * from './scan';
+export { kdBoxes } from './kd-tree-boxes';
+export { kdBuild } from './kd-tree-build';
+export { kdSearch } from './kd-tree';

@@ -1,0 +1,15 @@
+import type { IndexSpec } from '../../contracts/ann.ts';
+
+/** What to change of an index that finds too few of the true neighbours, the cheapest first. */
+export function recallAdvice(spec: IndexSpec): string {
+  switch (spec.kind) {
+    case 'exact':
+      return 'An exact index finds all neighbours: ask for at most 1.';
+    case 'hnsw':
+      return `Raise efSearch (now ${spec.efSearch}), then efConstruction (${spec.efConstruction}) and m (${spec.m}), or use exact.`;
+    case 'kdTree':
+      return spec.checks === 0
+        ? 'A single tree without checks finds all neighbours: ask for at most 1.'
+        : `Raise checks (now ${spec.checks}), then trees (${spec.trees}); above some 30 dimensions use hnsw.`;
+  }
+}

@@ -1,0 +1,93 @@
+import type { KdTreeSpec } from '../../../contracts/ann.ts';
+import { LookalikeError } from '../../../contracts/errors.ts';
+import type { Vectors } from '../vectors.ts';
+import { placeLift } from './lift.ts';
+
+/** Complete binary trees over the rows, where the kernels see them; `assembly/kd-tree-layout.ts` tells the layout. */
+export interface Forest {
+  readonly vectors: Vectors;
+  readonly address: number;
+  readonly depth: number;
+  /** Nodes of one tree. */
+  readonly numNodes: number;
+  /** i32 [trees, size]: each tree's rows in the order of its leaves. */
+  readonly order: Int32Array;
+  sections(): Record<string, Uint8Array>;
+  /** Fills in what `sections` told. @throws LookalikeError `corruptArtifact` */
+  read(section: (name: string) => Uint8Array): void;
+}
+
+export function isExactTree({ trees, checks }: KdTreeSpec): boolean {
+  return trees === 1 && checks === 0;
+}
+
+/** Makes room for a forest; nothing is in it yet. */
+export function placeForest(spec: KdTreeSpec, vectors: Vectors): Forest {
+  const { kernels, dim, size } = vectors;
+  const depth = size === 0 ? 0 : Math.max(0, Math.ceil(Math.log2(size / spec.leafSize)));
+  const numInner = 2 ** depth - 1;
+  const numNodes = 2 * numInner + 1;
+  const isExact = isExactTree(spec);
+  const order = kernels.allocate(spec.trees * size * 4);
+  const axes = kernels.allocate(spec.trees * numInner * 4);
+  const values = kernels.allocate(spec.trees * numInner * 4);
+  const boxes = isExact ? kernels.allocate(numNodes * (2 * dim + 1) * 4) : 0;
+  // An exact tree needs no added coordinate: its boxes bound the inner product itself.
+  const lift = spec.metric === 'innerProduct' && !isExact ? placeLift(vectors) : 0;
+  const zeros = kernels.place(new Float32Array(dim));
+  const fields = [vectors.address, dim, size, spec.metric === 'l2' ? 1 : 0, depth, spec.trees];
+  const header = Int32Array.from([...fields, order, axes, values, boxes, lift, zeros, 0]);
+  // Sums of dim / 16 terms in each lane, each rounded to 2^-24 of itself, on both sides of the comparison; and some more.
+  new Float32Array(header.buffer)[header.length - 1] = 1e-6 + dim * 1e-8;
+  const address = kernels.place(header);
+
+  const parts = {
+    order: kernels.i32(order, spec.trees * size),
+    cutAxes: kernels.i32(axes, spec.trees * numInner),
+    cutValues: kernels.f32(values, spec.trees * numInner),
+  };
+  return {
+    vectors,
+    address,
+    depth,
+    numNodes,
+    order: parts.order,
+    sections: () => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, bytesOf(part)])),
+    read(section) {
+      for (const [name, part] of Object.entries(parts)) {
+        const bytes = section(name);
+        if (bytes.length !== part.byteLength) {
+          throw corrupt(
+            `${part.byteLength} bytes of \`${name}\` for ${spec.trees} trees of ${size} rows`,
+            bytes.length,
+          );
+        }
+        bytesOf(part).set(bytes);
+      }
+      const numAxes = dim + (lift === 0 ? 0 : 1);
+      checkAll('cutAxes', parts.cutAxes, `an axis below ${numAxes}`, (axis) => axis >= 0 && axis < numAxes);
+      checkAll('cutValues', parts.cutValues, 'a finite number', Number.isFinite);
+      for (let tree = 0; tree < spec.trees; tree++) {
+        const seen = new Uint8Array(size);
+        const isNew = (row: number): boolean => seen[row] === 0 && (seen[row] = 1) === 1;
+        checkAll('order', parts.order.subarray(tree * size, (tree + 1) * size), 'every row once', isNew);
+      }
+    },
+  };
+}
+
+function checkAll(
+  name: string,
+  values: Int32Array | Float32Array,
+  expected: string,
+  isRight: (value: number) => boolean,
+): void {
+  for (const value of values) if (!isRight(value)) throw corrupt(`${expected} in \`${name}\``, value);
+}
+
+function corrupt(expected: string, got: number): LookalikeError {
+  return new LookalikeError('corruptArtifact', `Expected of the KD-tree ${expected}, got ${got}. Rebuild the index.`);
+}
+
+const bytesOf = (view: Int32Array | Float32Array): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength);

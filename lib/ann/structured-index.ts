@@ -1,0 +1,166 @@
+import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, ScratchFiles, SearchOptions } from '../../contracts/ann.ts';
+import { countBits } from './bitmap.ts';
+import { encodeIndexFile } from './index-file.ts';
+import type { KernelName } from './kernels/wasm-module.ts';
+import { Rows } from './rows.ts';
+import type { Found } from './rows.ts';
+import { runCalls } from './run-calls.ts';
+import { numQueries, searchEach } from './search-each.ts';
+import type { Vectors } from './vectors.ts';
+
+/** What a kind built beside the rows, and the kernel that answers from it. */
+export interface Structure {
+  /**
+   * Called as (address, queries, count, allowed, k, effort, scratch, scores, rows, info): queries f32 [count, dim] as the
+   * metric compares them, `allowed` a bitmap or 0; it fills f32 scores and i32 rows [count, k], best first, and i32 info
+   * [count, 2]: how many were found, and how many rows were compared.
+   */
+  readonly kernel: KernelName;
+  /** Where the kernel finds the structure. */
+  readonly address: number;
+  readonly plan: Neighbours['plan'];
+  /** How hard to look; `undefined` where comparing with all `numAllowed` rows costs no more. */
+  effort(options: SearchOptions, numAllowed: number): number | undefined;
+  scratchBytes(k: number, effort: number): number;
+  /** Named parts of the index file, beside the rows. */
+  sections(): Record<string, Uint8Array>;
+}
+
+/** What a kernel found, and how many rows it compared. */
+type Counted = Found & { visited: number };
+
+/** Queries that one call of a kernel answers: enough for the cost of a call to vanish, few enough for a fair share. */
+const BLOCK_QUERIES = 32;
+
+/** Rows with a structure that a kernel searches. An answer is never shorter than `k` and the filter allow. */
+export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
+  readonly spec: S;
+  readonly #rows: Rows;
+  readonly #structure: Structure;
+  readonly #machine: AnnMachine;
+
+  constructor(spec: S, vectors: Vectors, structure: Structure, machine: AnnMachine) {
+    this.spec = spec;
+    this.#rows = new Rows(vectors, spec.metric);
+    this.#structure = structure;
+    this.#machine = machine;
+  }
+
+  get dim(): number {
+    return this.#rows.vectors.dim;
+  }
+  get size(): number {
+    return this.#rows.vectors.size;
+  }
+  get memoryBytes(): number {
+    return this.#rows.vectors.kernels.usedBytes;
+  }
+
+  search(query: Float32Array, options: SearchOptions): Neighbours {
+    const ready = this.#rows.ready(query, options);
+    const { wanted, numAllowed, effort } = this.#plan(options);
+    if (effort === undefined) return this.#scan(ready, options, numAllowed);
+    const { kernels } = this.#rows.vectors;
+    const { kernel, address, plan } = this.#structure;
+    const found = kernels.scratch(() => {
+      const room = this.#room(1, wanted, effort);
+      const args = [kernels.place(ready), 1, this.#placed(options.allowed), wanted, effort, ...room.args];
+      kernels.run[kernel](address, ...args);
+      return { ...room.answer(0), plan };
+    });
+    return found.rows.length < wanted ? this.#scan(ready, options, numAllowed) : found;
+  }
+
+  async searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]> {
+    const count = numQueries(queries, this.dim);
+    if (count === 0) return [];
+    const ready = new Float32Array(queries.length);
+    for (let at = 0; at < queries.length; at += this.dim) {
+      ready.set(this.#rows.ready(queries.subarray(at, at + this.dim), options), at);
+    }
+    const { wanted, effort } = this.#plan(options);
+    if (effort === undefined) return searchEach(this, queries, options);
+    const answers = await this.#rows.vectors.kernels.scratchAsync(() =>
+      this.#inBlocks(ready, count, wanted, effort, options),
+    );
+    return answers.map((found, i) =>
+      found.rows.length < wanted
+        ? this.search(queries.subarray(i * this.dim, (i + 1) * this.dim), { ...options, exact: true })
+        : { ...found, plan: this.#structure.plan },
+    );
+  }
+
+  async #inBlocks(
+    ready: Float32Array,
+    count: number,
+    wanted: number,
+    effort: number,
+    options: SearchOptions,
+  ): Promise<Counted[]> {
+    const { kernels, dim } = this.#rows.vectors;
+    const { kernel, address } = this.#structure;
+    const queries = kernels.place(ready);
+    const allowed = this.#placed(options.allowed);
+    const numThreads = this.#machine.threads?.size ?? 1;
+    const answers: Counted[] = [];
+    // A wave at a time: the room for scratch and results does not grow with the batch.
+    for (let start = 0; start < count; start += BLOCK_QUERIES * numThreads) {
+      await kernels.scratchAsync(async () => {
+        const blocks = [];
+        for (let i = start; i < Math.min(count, start + BLOCK_QUERIES * numThreads); i += BLOCK_QUERIES) {
+          const size = Math.min(BLOCK_QUERIES, count - i);
+          const room = this.#room(size, wanted, effort);
+          const args = [address, queries + i * dim * 4, size, allowed, wanted, effort, ...room.args];
+          blocks.push({ name: kernel, args, size, room });
+        }
+        await runCalls(kernels, this.#machine, blocks, options.signal);
+        for (const { size, room } of blocks) for (let i = 0; i < size; i++) answers.push(room.answer(i));
+      });
+    }
+    return answers;
+  }
+
+  /** Scratch and results of a call for `count` queries. */
+  #room(count: number, k: number, effort: number): { args: number[]; answer: (i: number) => Counted } {
+    const { kernels } = this.#rows.vectors;
+    const scratch = kernels.allocate(this.#structure.scratchBytes(k, effort));
+    const scores = kernels.allocate(count * k * 4);
+    const rows = kernels.allocate(count * k * 4);
+    const info = kernels.allocate(count * 8);
+    return {
+      args: [scratch, scores, rows, info],
+      answer: (i) => {
+        const [found, visited] = kernels.i32(info + i * 8, 2) as unknown as [number, number];
+        return {
+          rows: Int32Array.from(kernels.i32(rows + i * k * 4, found)),
+          scores: Float32Array.from(kernels.f32(scores + i * k * 4, found)),
+          visited,
+        };
+      },
+    };
+  }
+
+  #plan(options: SearchOptions): { wanted: number; numAllowed: number; effort: number | undefined } {
+    const numAllowed = options.allowed === undefined ? this.size : countBits(options.allowed, this.size);
+    const wanted = Math.min(options.k, numAllowed);
+    const isScan = options.exact === true || wanted === 0 || wanted === numAllowed;
+    return { wanted, numAllowed, effort: isScan ? undefined : this.#structure.effort(options, numAllowed) };
+  }
+
+  #scan(ready: Float32Array, options: SearchOptions, numAllowed: number): Neighbours {
+    return { ...this.#rows.scan(ready, options), plan: 'scan', visited: numAllowed };
+  }
+
+  #placed(allowed: Uint32Array | undefined): number {
+    if (allowed === undefined) return 0;
+    return this.#rows.vectors.kernels.place(allowed.subarray(0, Math.ceil(this.size / 32)));
+  }
+
+  vector(row: number): Float32Array {
+    return this.#rows.vector(row);
+  }
+
+  serialise(_scratch: ScratchFiles): Promise<Uint8Array[]> {
+    return encodeIndexFile(this, { vectors: this.#rows.bytes(), ...this.#structure.sections() });
+  }
+}
