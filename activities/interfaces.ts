@@ -1,5 +1,6 @@
 import type { IndexSpec } from '../contracts/ann.ts';
 import type { DataPlaneHost, Generation, ShardEndpoint } from '../contracts/serving.ts';
+import type { SimilarConfig, SimilarItemsOutput } from '../contracts/similar.ts';
 import type { RetrainConfig, RetrievalQuality } from '../contracts/training.ts';
 import type {
   ReplicaState,
@@ -125,6 +126,26 @@ export interface BuildActivities {
     shards: string[];
     minIndexRecall: number;
   }): Promise<Made & { recall: number }>;
+}
+
+/** Orchestrator queue: the records of `similarItems`. */
+export interface SimilarRecordActivities {
+  /** @throws `notFound` while no generation serves */
+  servingIndex(input: { catalogue: string }): Promise<{ generation: number; index: string }>;
+  recordSimilar(input: { catalogue: string; index: string; similar: string }): Promise<void>;
+}
+
+/** Build queue: neighbours of every item. */
+export interface SimilarActivities {
+  planSimilar(input: {
+    index: string;
+    config: SimilarConfig;
+  }): Promise<{ similar: string | null; numChunks: number; numItems: number }>;
+  findSimilarChunk(input: { index: string; config: SimilarConfig; chunk: number }): Promise<Made>;
+  assembleSimilar(input: {
+    index: string;
+    config: SimilarConfig;
+  }): Promise<Made & Pick<SimilarItemsOutput, 'numItems' | 'numGroups' | 'numGrouped'>>;
 }
 
 /** Embed queue: the model runtime. */

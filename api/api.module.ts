@@ -10,11 +10,24 @@ import { HealthService } from './health/health.service.ts';
 import { Lifecycle } from './health/lifecycle.service.ts';
 import { Metrics } from './health/metrics.service.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
-import { BLOBS, EMBEDDER, IMAGE_FETCHER, LOGGER, REGISTRY, RETRAINER, SEARCHER, SETTINGS } from './ports.ts';
+import {
+  BLOBS,
+  EMBEDDER,
+  IMAGE_FETCHER,
+  LOGGER,
+  REGISTRY,
+  RETRAINER,
+  SEARCHER,
+  SETTINGS,
+  SIMILAR,
+  SIMILAR_STARTER,
+} from './ports.ts';
 import type { ApiPorts } from './ports.ts';
 import { QueryVectorService } from './search/query-vector.service.ts';
 import { SearchController } from './search/search.controller.ts';
 import { SearchService } from './search/search.service.ts';
+import { SimilarController } from './similar/similar.controller.ts';
+import { SimilarService } from './similar/similar.service.ts';
 import type { ApiSettings } from './settings.ts';
 import { RetrainEventsService } from './training/retrain-events.service.ts';
 import { TrainingController } from './training/training.controller.ts';
@@ -28,7 +41,14 @@ export class ApiModule {
     return {
       module: ApiModule,
       imports: [ThrottlerModule.forRoot([])],
-      controllers: [SearchController, CatalogueController, ImageController, TrainingController, HealthController],
+      controllers: [
+        SearchController,
+        SimilarController,
+        CatalogueController,
+        ImageController,
+        TrainingController,
+        HealthController,
+      ],
       providers: [
         { provide: REGISTRY, useValue: ports.registry },
         { provide: BLOBS, useValue: ports.blobs },
@@ -36,6 +56,8 @@ export class ApiModule {
         { provide: EMBEDDER, useValue: ports.embedder },
         { provide: IMAGE_FETCHER, useValue: ports.fetchImage },
         { provide: RETRAINER, useValue: ports.retrainer },
+        { provide: SIMILAR, useValue: ports.similar },
+        { provide: SIMILAR_STARTER, useValue: ports.similarStarter },
         { provide: LOGGER, useValue: ports.logger },
         { provide: SETTINGS, useValue: settings },
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -47,6 +69,7 @@ export class ApiModule {
         QueryVectorService,
         RetrainEventsService,
         SearchService,
+        SimilarService,
         TrainingService,
       ],
     };

@@ -8,12 +8,14 @@ import { fetchImage } from '../infra/fetch/fetch-image.ts';
 import { createLogger } from '../infra/log/logger.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import { createRouter } from '../infra/router/router.ts';
+import { createSimilarReader } from '../infra/similar/similar-reader.ts';
 import { openStores } from '../infra/stores.ts';
 import { lazyClient } from '../infra/temporal/connection.ts';
 import { createApp } from './app.ts';
 import { Lifecycle } from './health/lifecycle.service.ts';
 import { routerSearcher } from './search/router-searcher.ts';
 import { DEFAULT_LIMITS, authFor } from './settings.ts';
+import { temporalSimilarStarter } from './similar/temporal-similar-starter.ts';
 import { recipes } from './training/recipes.ts';
 import { temporalRetrainer } from './training/temporal-retrainer.ts';
 
@@ -42,6 +44,7 @@ export async function start(config: Config, logger: Logger = createLogger(config
   const { token } = config.dataPlane;
   const router = opened.adopt(createRouter({ routing, token, logger }), (one) => one.close());
   const embedder = opened.adopt(createEmbedClient({ routing, token }), (one) => one.close());
+  const similar = opened.adopt(createSimilarReader(stores), (one) => one.close());
   const temporal = opened.adopt(await lazyClient(config), ({ connection }) => connection.close());
   const { imageBytes: maxBytes, searchDeadlineMs: timeoutMs } = DEFAULT_LIMITS;
   const app = await createApp(
@@ -52,6 +55,8 @@ export async function start(config: Config, logger: Logger = createLogger(config
       embedder,
       fetchImage: (url, signal) => fetchImage(url, { allowedHosts: config.imageHosts, maxBytes, timeoutMs, signal }),
       retrainer: temporalRetrainer(temporal, config, recipes),
+      similar,
+      similarStarter: temporalSimilarStarter(temporal, config),
       logger,
     },
     { auth: authFor(config.api), limits: { requestsPerMinute: config.api.requestsPerMinute } },

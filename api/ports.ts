@@ -3,7 +3,9 @@ import type { BlobStore } from '../contracts/artifacts.ts';
 import type { Registry } from '../contracts/registry.ts';
 import type { RoutingTable } from '../contracts/serving.ts';
 import type { TrainProgress, RetrainConfig } from '../contracts/training.ts';
+import type { SimilarConfig } from '../contracts/similar.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
+import type { SimilarReader } from '../infra/similar/similar-reader.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import type { ApiSettings } from './settings.ts';
 
@@ -96,6 +98,11 @@ export interface Retrainer {
   recipes(): { name: string; about: string; config: RetrainConfig }[];
 }
 
+/** Batches of neighbours. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
+export interface SimilarStarter {
+  start(catalogue: string, config: SimilarConfig): Promise<RetrainStarted>;
+}
+
 /** Everything the API stands on; `main.ts` brings the real ones, tests bring strict fakes. */
 export interface ApiPorts {
   registry: Registry;
@@ -104,6 +111,8 @@ export interface ApiPorts {
   embedder: Embedder;
   fetchImage: ImageFetcher;
   retrainer: Retrainer;
+  similar: SimilarReader;
+  similarStarter: SimilarStarter;
   logger: Logger;
 }
 
@@ -115,5 +124,7 @@ export const SEARCHER = token<Searcher>('Searcher');
 export const EMBEDDER = token<Embedder>('Embedder');
 export const IMAGE_FETCHER = token<ImageFetcher>('ImageFetcher');
 export const RETRAINER = token<Retrainer>('Retrainer');
+export const SIMILAR = token<SimilarReader>('SimilarReader');
+export const SIMILAR_STARTER = token<SimilarStarter>('SimilarStarter');
 export const LOGGER = token<Logger>('Logger');
 export const SETTINGS = token<ApiSettings>('ApiSettings');

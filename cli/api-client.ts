@@ -8,14 +8,32 @@ export interface ApiTarget {
 }
 
 /** Posts JSON to the API. @throws LookalikeError the API's own error code and message, or `unavailable` */
-export async function postJson(target: ApiTarget, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+export function postJson(target: ApiTarget, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+  return callApi(target, 'POST', path, body, signal);
+}
+
+/** Asks the API. @throws LookalikeError as `postJson` */
+export function getJson(target: ApiTarget, path: string, signal: AbortSignal): Promise<unknown> {
+  return callApi(target, 'GET', path, undefined, signal);
+}
+
+async function callApi(
+  target: ApiTarget,
+  method: 'GET' | 'POST',
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
   let status: number;
   let text: string;
   try {
     const response = await request(`${target.url.replace(/\/$/, '')}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(target.key && { authorization: `Bearer ${target.key}` }) },
-      body: JSON.stringify(body),
+      method,
+      headers: {
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(target.key && { authorization: `Bearer ${target.key}` }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
       signal,
     });
     status = response.statusCode;

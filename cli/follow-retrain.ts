@@ -17,14 +17,15 @@ const UNITS: Readonly<Record<string, string>> = { train: 'steps', features: 'chu
  * Shows a retraining run until it ends. A server or worker that is away for a while is waited for.
  * @throws LookalikeError `unavailable` the run failed, or Temporal stayed away | `cancelled` the looking was interrupted
  */
-export async function followRetrain(options: {
+export async function followRetrain<Output = RetrainOutput>(options: {
   client: Client;
   workflowId: string;
   runId: string;
   progress: ProgressDisplay;
   signal: AbortSignal;
-}): Promise<RetrainOutput> {
-  const { client, workflowId, runId, progress, signal } = options;
+}): Promise<Output> {
+  const { client, workflowId, progress, signal } = options;
+  let runId: string | undefined = options.runId;
   const view = new StepView(progress);
   let seenAt = performance.now();
   for (;;) {
@@ -38,7 +39,9 @@ export async function followRetrain(options: {
       const { status } = await describeRetrain(client, workflowId, runId);
       const steps = await retrainProgress(client, workflowId, runId).catch(() => null);
       if (steps !== null) await view.show(steps, (step) => liveFrame(client, workflowId, step));
-      if (status !== 'RUNNING') return await resultOf(client, workflowId, runId);
+      // A run that continued as new goes on under the same workflow id.
+      if (status === 'CONTINUED_AS_NEW') runId = undefined;
+      else if (status !== 'RUNNING') return (await resultOf(client, workflowId, runId)) as Output;
       seenAt = performance.now();
     } catch (error) {
       if (isLookalikeError(error) || performance.now() - seenAt > BLIND_MS) throw error;
@@ -48,13 +51,12 @@ export async function followRetrain(options: {
   }
 }
 
-async function resultOf(client: Client, workflowId: string, runId: string): Promise<RetrainOutput> {
+async function resultOf(client: Client, workflowId: string, runId: string | undefined): Promise<RetrainOutput> {
   try {
     return await retrainResult(client, workflowId, runId);
   } catch (error) {
     throw new LookalikeError('unavailable', `Expected ${workflowId} to finish, but it failed. ${causes(error)}`, {
       workflowId,
-      runId,
     });
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addArtifactCommands } from './artifacts.ts';
+import { addBenchCommand } from './bench.ts';
 import { addCatalogueCommands } from './catalogue.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
@@ -9,6 +10,7 @@ import { addEvalCommand } from './eval.ts';
 import { addKeyCommands } from './keys.ts';
 import { addRetrainCommand } from './retrain.ts';
 import { addSearchCommand } from './search.ts';
+import { addSimilarCommands } from './similar.ts';
 import { addDownCommand, addStatusCommand } from './status.ts';
 import { addUpCommand } from './up.ts';
 import { addWorkflowCommands } from './workflows.ts';
@@ -38,8 +40,10 @@ for (const add of [
   addWorkflowCommands,
   addArtifactCommands,
   addSearchCommand,
+  addSimilarCommands,
   addEmbedCommand,
   addEvalCommand,
+  addBenchCommand,
   addDoctorCommand,
   addKeyCommands,
 ]) {

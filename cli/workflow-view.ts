@@ -27,6 +27,7 @@ export interface RunView extends RunDescription {
 export async function showRun(client: Client, config: Config, workflowId: string, runId?: string): Promise<RunView> {
   const about = await describeRetrain(client, workflowId, runId);
   const isRetrain = /^retrain\/[^/]+$/.test(workflowId);
+  const hasSteps = isRetrain || /^similar\/[^/]+$/.test(workflowId);
   const isServe = /^serve\/[^/]+$/.test(workflowId);
   const isRunning = about.status === 'RUNNING';
   // A query needs a worker; without one the rest of the view is still worth showing.
@@ -34,7 +35,7 @@ export async function showRun(client: Client, config: Config, workflowId: string
   const view: RunView = {
     ...about,
     url: workflowUrl(config, about.workflowId, about.runId),
-    steps: isRetrain ? ((await orNull(retrainProgress(client, workflowId, about.runId)))?.steps ?? null) : null,
+    steps: hasSteps ? ((await orNull(retrainProgress(client, workflowId, about.runId)))?.steps ?? null) : null,
     training: isRetrain && isRunning ? ((await orNull(trainProgress(client, workflowId))) ?? null) : null,
     serving: isServe && isRunning ? await orNull(servingState(client, workflowId.slice('serve/'.length))) : null,
     result: null,

@@ -18,7 +18,7 @@ export function addWorkflowCommands(program: Command): void {
       .command('list')
       .description('runs, newest first')
       .option('--catalogue <name>', 'only of this catalogue', catalogueName)
-      .option('--kind <kind>', 'retrain, train, embedCatalogue, buildIndex or serveIndex')
+      .option('--kind <kind>', 'retrain, train, embedCatalogue, buildIndex, serveIndex or similarItems')
       .option('--limit <n>', 'how many', wholeNumber(1, 1_000), 20),
     async (context, options) =>
       withTemporal(context, async (client) => {

@@ -18,6 +18,10 @@ export const ARTIFACT_KINDS = [
   'shard',
   /** The manifest of all shards of one generation: inputs name them `shard0`, `shard1`, … */
   'index',
+  /** Nearest neighbours of one chunk of an index's items. */
+  'similarChunk',
+  /** Nearest neighbours of every item of an index; see SimilarSummary. */
+  'similarItems',
   /** Measured quality of a model on a frozen query set. */
   'evaluation',
 ] as const;

@@ -64,6 +64,13 @@ export interface CheckpointStore {
   forget(run: string): Promise<void>;
 }
 
+/** Which artefact of `similarItems` belongs to an index. */
+export interface SimilarStore {
+  /** The newest result replaces the one before. */
+  record(catalogue: string, index: string, artifact: string): Promise<void>;
+  of(catalogue: string, index: string): Promise<string | undefined>;
+}
+
 /** API keys: only the SHA-256 of a key is stored. */
 export const API_SCOPES = ['read', 'write'] as const;
 export type ApiScope = (typeof API_SCOPES)[number];
@@ -80,6 +87,7 @@ export interface Registry {
   generations: GenerationStore;
   routing: RoutingStore;
   checkpoints: CheckpointStore;
+  similar: SimilarStore;
   apiKeys: ApiKeyStore;
   close(): Promise<void>;
 }

@@ -9,6 +9,7 @@ export const WORKFLOWS = {
   buildIndex: 'buildIndex',
   serveIndex: 'serveIndex',
   serveReplica: 'serveReplica',
+  similarItems: 'similarItems',
 } as const;
 
 /** Readable ids: what a person sees in the Temporal UI. One retrain and one supervisor per catalogue at a time. */
@@ -17,6 +18,7 @@ export const workflowIds = {
   /** Children carry their parent's id and the step's name. */
   step: (parentId: string, step: string): string => `${parentId}/${step}`,
   serve: (catalogue: string): string => `serve/${catalogue}`,
+  similar: (catalogue: string): string => `similar/${catalogue}`,
   /** One keeper per replica of a shard; it outlives runs of its supervisor. */
   replica: (catalogue: string, generation: number, shard: number, replica: number): string =>
     `serve/${catalogue}/g${generation}/s${shard}/r${replica}`,

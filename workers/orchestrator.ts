@@ -1,5 +1,6 @@
 import { createCatalogueActivities } from '../activities/catalogue.ts';
 import { createServingActivities } from '../activities/serving.ts';
+import { createSimilarRecordActivities } from '../activities/similar.ts';
 import { TASK_QUEUES } from '../contracts/queues.ts';
 import { connectClient } from '../infra/temporal/connection.ts';
 import { prepareNamespace } from '../infra/temporal/namespace.ts';
@@ -28,6 +29,7 @@ await runWorkerProcess('orchestrator', async ({ config, logger, stores }) => {
         activities: {
           ...createCatalogueActivities({ stores, client }),
           ...createServingActivities({ config, stores }),
+          ...createSimilarRecordActivities(stores),
         },
         maxConcurrentActivityTaskExecutions: 50,
         maxCachedWorkflows: 500,

@@ -1,4 +1,5 @@
 import { createBuildActivities } from '../activities/build.ts';
+import { createSimilarActivities } from '../activities/similar.ts';
 import { createTrainActivities } from '../activities/train.ts';
 import { TASK_QUEUES } from '../contracts/queues.ts';
 import { runTraining } from '../infra/training/run-training.ts';
@@ -15,7 +16,7 @@ await runWorkerProcess('trainer', ({ config, stores }) => ({
     },
     {
       taskQueue: TASK_QUEUES.build,
-      activities: createBuildActivities({ stores }),
+      activities: { ...createBuildActivities({ stores }), ...createSimilarActivities(stores) },
       maxConcurrentActivityTaskExecutions: 2,
     },
   ],

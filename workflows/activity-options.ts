@@ -6,6 +6,8 @@ import type {
   EmbedActivities,
   SearchHostActivities,
   ServingActivities,
+  SimilarActivities,
+  SimilarRecordActivities,
   TrainActivities,
 } from '../activities/interfaces.ts';
 import { TASK_QUEUES, searchQueue } from '../contracts/queues.ts';
@@ -110,6 +112,11 @@ export const training = proxyActivities<Pick<TrainActivities, 'trainHead'>>({
   taskQueue: TASK_QUEUES.train,
 });
 export const building = proxyActivities<BuildActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
+export const neighbours = proxyActivities<SimilarActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
+export const similarRecords = proxyActivities<SimilarRecordActivities>({
+  ...quick,
+  taskQueue: TASK_QUEUES.orchestrator,
+});
 export const embedding = proxyActivities<EmbedActivities>({ ...embedBatch, taskQueue: TASK_QUEUES.embed });
 
 /** Tries again until the shards answer, but no longer than `withinMs`; the last failure tells which did not. */

@@ -25,7 +25,7 @@ export const SearchFields = z.strictObject({
 
 export class SearchRequestDto extends createZodDto(SearchFields) {}
 
-const SearchHitSchema = z.object({
+export const SearchHitSchema = z.object({
   id: z.string(),
   score: z.number().describe('Higher is nearer.'),
   category: z.string().nullable(),

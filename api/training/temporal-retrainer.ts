@@ -1,18 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { ServiceError, WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
-import { LookalikeError, errorMessage, isLookalikeError } from '../../contracts/errors.ts';
+import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import { workflowIds } from '../../contracts/workflows.ts';
 import type { RetrainOutput, RetrainProgress } from '../../contracts/workflows.ts';
 import type { Config } from '../../infra/config/env.ts';
-import { unreachable } from '../../infra/temporal/connection.ts';
 import * as retrain from '../../infra/temporal/retrain-client.ts';
 import { workflowUrl } from '../../infra/temporal/workflow-list.ts';
+import { temporalCalls } from './temporal-calls.ts';
 import type { RetrainRequest, RetrainStatus, Retrainer } from '../ports.ts';
 
-/** A page waits for this; a Temporal server that takes longer is as good as down. */
-const CALL_MS = 5_000;
 /** The steps are told by an orchestrator; while none answers, the run is told without them. */
 const STEPS_MS = 2_000;
 
@@ -32,25 +29,8 @@ export interface Recipes {
 
 /** Retraining over a Temporal client, which need not be connected yet. */
 export function temporalRetrainer(client: Client, config: Pick<Config, 'temporal'>, recipes: Recipes): Retrainer {
-  const address = config.temporal.address ?? `127.0.0.1:${config.temporal.port}`;
+  const call = temporalCalls(client, config);
   const linkTo = (run: { workflowId: string; runId: string }): string => workflowUrl(config, run.workflowId, run.runId);
-
-  async function call<T>(ask: () => Promise<T>, timeoutMs = CALL_MS): Promise<T> {
-    const clock = new AbortController();
-    const late = delay(timeoutMs, undefined, { signal: clock.signal }).then(() => {
-      throw unreachable(address, new Error(`no answer within ${timeoutMs} ms`));
-    });
-    const answer = client.connection.withDeadline(Date.now() + timeoutMs, ask).catch((error: unknown) => {
-      throw isOutage(error) ? unreachable(address, error) : error;
-    });
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      clock.abort();
-      late.catch(() => undefined);
-      answer.catch(() => undefined);
-    }
-  }
 
   async function steps(run: retrain.RunDescription): Promise<RetrainProgress['steps']> {
     try {
@@ -108,17 +88,6 @@ async function outcome(
 /** Workflow failures wrap one another; the innermost is what happened. */
 function rootCause(error: Error): string {
   return error.cause instanceof Error ? rootCause(error.cause) : errorMessage(error);
-}
-
-/** Whether Temporal did not answer, as opposed to answering no. */
-function isOutage(error: unknown): boolean {
-  if (isLookalikeError(error) || error instanceof WorkflowFailedError) return false;
-  const GRPC_DEADLINE_EXCEEDED = 4;
-  const GRPC_UNAVAILABLE = 14;
-  const cause = error instanceof ServiceError ? error.cause : error;
-  if (!(cause instanceof Error)) return false;
-  const code = 'code' in cause ? cause.code : undefined;
-  return code === GRPC_DEADLINE_EXCEEDED || code === GRPC_UNAVAILABLE || /connect/i.test(cause.message);
 }
 
 function orUndefined(error: unknown): undefined {

@@ -32,6 +32,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table api_keys (
       id TEXT not null primary key, name TEXT not null, scopes TEXT not null, hash TEXT not null, created_at TEXT not null)`,
   ],
+  [
+    `create table similar_items (
+      catalogue TEXT not null, index_artifact TEXT not null, artifact TEXT not null,
+      primary key (catalogue, index_artifact))`,
+  ],
 ];
 
 /** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */

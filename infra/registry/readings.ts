@@ -61,8 +61,12 @@ export async function artifactsInUse({ db }: Database, abandonedBefore: Date = n
     });
   });
   const checkpoints = await db.selectFrom('checkpoints').select('artifact').execute();
-  const named = kept.flatMap((row) => columns.map((column) => row[column]));
-  return [...new Set([...named, ...checkpoints.map((row) => row.artifact)].filter((id) => id !== null))];
+  const named = new Set(kept.flatMap((row) => columns.map((column) => row[column])));
+  const similar = await db.selectFrom('similar_items').select(['index_artifact', 'artifact']).execute();
+  // Neighbours live as long as the index that they were found in.
+  const neighbours = similar.filter((row) => named.has(row.index_artifact)).map((row) => row.artifact);
+  const ids = [...named, ...neighbours, ...checkpoints.map((row) => row.artifact)];
+  return [...new Set(ids.filter((id) => id !== null))];
 }
 
 /** Pictures of every catalogue's items and examples. */

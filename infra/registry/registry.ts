@@ -11,6 +11,7 @@ import { guarded, translateFailures } from './failures.ts';
 import { createGenerationStore } from './generation-store.ts';
 import type { ShapeOf } from './generation-store.ts';
 import { migrate } from './migrations.ts';
+import { createSimilarStore } from './similar-store.ts';
 import { artifactsInUse, imagesInUse, snapshotRows } from './readings.ts';
 import { createRoutingStore } from './routing-store.ts';
 
@@ -39,6 +40,7 @@ export async function openRegistry(
     generations: translateFailures(createGenerationStore(database, shapeOf)),
     routing: translateFailures(createRoutingStore(database)),
     checkpoints: translateFailures(createCheckpointStore(database)),
+    similar: translateFailures(createSimilarStore(database)),
     apiKeys: translateFailures(createApiKeyStore(database)),
     snapshotRows: (catalogue) => snapshotRows(database, catalogue),
     artifactsInUse: (abandonedBefore) => guarded(() => artifactsInUse(database, abandonedBefore)),

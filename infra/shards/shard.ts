@@ -23,6 +23,15 @@ export interface Shard {
   readonly ids: readonly string[];
   /** Best first. @throws LookalikeError `invalidInput` | `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: ShardQuery): { hits: ScoredId[]; plan: Neighbours['plan'] };
+  /** Categories in row order. */
+  readonly categories: readonly (string | null)[];
+  /** Rows nearest to each query (f32 [numQueries, dim]). @throws LookalikeError as `search` */
+  searchBatch(
+    queries: Float32Array,
+    options: Pick<ShardQuery, 'k' | 'category' | 'exact' | 'signal'>,
+  ): Promise<Neighbours[]>;
+  /** The stored vector of a row. */
+  vector(row: number): Float32Array;
   /** Stored vectors by item id; ids that the shard does not hold are left out. */
   vectors(ids: readonly string[]): Map<string, Float32Array>;
 }
@@ -47,7 +56,7 @@ const PARSE_ROWS = 5000;
 /** @throws LookalikeError `corruptArtifact` when bytes are damaged or the files do not belong together */
 export async function openShard({ artifact, summary, indexPath, rowsPath }: ShardFiles): Promise<Shard> {
   const index = await loadIndex(await readLarge(indexPath), scratchFiles);
-  const { ids, rowsByCategory } = await readRows(rowsPath);
+  const { ids, categories, rowsByCategory } = await readRows(rowsPath);
   if (ids.length !== index.size || index.size !== summary.size || index.dim !== summary.dim) {
     throw new LookalikeError(
       'corruptArtifact',
@@ -56,15 +65,20 @@ export async function openShard({ artifact, summary, indexPath, rowsPath }: Shar
     );
   }
   const rowOf = new Map(ids.map((id, row) => [id, row]));
+  const allowedIn = (category: string | undefined): Uint32Array | undefined =>
+    category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
   return {
     artifact,
     summary,
     ids,
+    categories,
     search({ vector, category, ...options }) {
-      const allowed = category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
-      const { rows, scores, plan } = index.search(vector, { ...options, allowed });
+      const { rows, scores, plan } = index.search(vector, { ...options, allowed: allowedIn(category) });
       return { hits: Array.from(rows, (row, i) => ({ id: ids[row]!, score: scores[i]! })), plan };
     },
+    searchBatch: (queries, { category, ...options }) =>
+      index.searchBatch(queries, { ...options, allowed: allowedIn(category) }),
+    vector: (row) => index.vector(row),
     vectors: (wanted) =>
       new Map(
         wanted.flatMap((id) => {
@@ -81,23 +95,27 @@ function bitmapOf(rows: readonly number[], index: AnnIndex): Uint32Array {
   return bitmap;
 }
 
-async function readRows(path: string): Promise<{ ids: string[]; rowsByCategory: Map<string, number[]> }> {
+async function readRows(
+  path: string,
+): Promise<{ ids: string[]; categories: (string | null)[]; rowsByCategory: Map<string, number[]> }> {
   const lines = Buffer.from(await readLarge(path))
     .toString('utf8')
     .split('\n');
   if (lines.at(-1) === '') lines.pop();
   const ids: string[] = [];
+  const categories: (string | null)[] = [];
   const rowsByCategory = new Map<string, number[]>();
   for (const [row, line] of lines.entries()) {
     if (row % PARSE_ROWS === PARSE_ROWS - 1) await new Promise((resume) => setImmediate(resume));
     const { id, category } = parseRow(line, path, row);
     ids.push(id);
+    categories.push(category);
     if (category === null) continue;
     const rows = rowsByCategory.get(category);
     if (rows === undefined) rowsByCategory.set(category, [row]);
     else rows.push(row);
   }
-  return { ids, rowsByCategory };
+  return { ids, categories, rowsByCategory };
 }
 
 function parseRow(line: string, path: string, row: number): ShardRow {

@@ -4,6 +4,7 @@ import type { BlobStore } from '../../contracts/artifacts.ts';
 import type { CatalogueItem } from '../../contracts/catalogue.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { ApiScope, Registry } from '../../contracts/registry.ts';
+import type { SimilarList } from '../../contracts/similar.ts';
 import type { Generation, RoutingTable } from '../../contracts/serving.ts';
 import type { ApiPorts, Embedder, RetrainStatus, Retrainer, Searcher } from '../../api/ports.ts';
 
@@ -47,6 +48,9 @@ export class World {
   /** What the embedder makes of any picture it can read. */
   embedding = [1, 0, 0, 0];
   retrain: RetrainStatus | undefined;
+  /** What a batch found in advance, once one is recorded. */
+  similarArtifact: string | undefined;
+  readonly similar = new Map<string, SimilarList>();
   readonly searches: Parameters<Searcher['search']>[0][] = [];
   readonly embedded: { model: string; bytes: Uint8Array }[] = [];
   readonly fetched: string[] = [];
@@ -73,6 +77,10 @@ export class World {
       embedder: this.embedder(),
       fetchImage: (url) => this.fetchImage(url),
       retrainer: this.retrainer(),
+      similar: strict<ApiPorts['similar']>('similar', {
+        lookup: async (artifact, id) => (artifact === this.similarArtifact ? this.similar.get(id) : undefined),
+      }),
+      similarStarter: strict<ApiPorts['similarStarter']>('similarStarter', {}),
       logger: pino({ level: 'silent' }),
       ...overrides,
     };
@@ -99,6 +107,9 @@ export class World {
       generations: strict<Registry['generations']>('generations', {
         get: async (_, number) => this.generations.find((one) => one.number === number),
         list: async (catalogue) => (catalogue === 'shop' ? this.generations : []),
+      }),
+      similar: strict<Registry['similar']>('similar', {
+        of: async (_, index) => (index === INDEX ? this.similarArtifact : undefined),
       }),
       apiKeys: strict<Registry['apiKeys']>('apiKeys', {
         verify: async (key) => {

@@ -36,9 +36,11 @@ describe('the OpenAPI document', () => {
       '/v1/catalogues/{catalogue}/items',
       '/v1/catalogues/{catalogue}/items/{id}',
       '/v1/catalogues/{catalogue}/items/{id}/image',
+      '/v1/catalogues/{catalogue}/items/{id}/similar',
       '/v1/catalogues/{catalogue}/retrain',
       '/v1/catalogues/{catalogue}/retrain/events',
       '/v1/catalogues/{catalogue}/search',
+      '/v1/catalogues/{catalogue}/similar-items',
       '/v1/recipes',
     ]);
     for (const path of described) {

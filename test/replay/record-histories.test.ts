@@ -5,7 +5,9 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TASK_QUEUES } from '../../contracts/queues.ts';
 import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
+import type { SimilarItemsInput } from '../../contracts/similar.ts';
 import type { EmbedCatalogueInput } from '../../contracts/workflows.ts';
+import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { cancelRetrain, retrainResult, startRetrain } from '../../infra/temporal/retrain-client.ts';
 import { requestSwitch } from '../../infra/temporal/serve-client.ts';
 import { FakeWorld, retrainConfig, target } from '../support/fake-activities.ts';
@@ -104,6 +106,22 @@ describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () =>
     await handle.result();
     await keep('embed-continued', 'embed', handle.firstExecutionRunId);
     await keep('embed-last-run', 'embed');
+    await workers.stop();
+  });
+
+  it('of neighbours found in advance, continued as new', async () => {
+    world.generations.push({ number: 1, status: 'serving', snapshot: 's', config: '', runId: 'r', index: 'index-1' });
+    world.numChunks = 6;
+    const workers = await startFakeWorkers(env, world);
+    const input: SimilarItemsInput = { catalogue, config: SimilarConfigSchema.parse({}), chunksPerRun: 4 };
+    const handle = await env.client.workflow.start(WORKFLOWS.similarItems, {
+      taskQueue: TASK_QUEUES.orchestrator,
+      workflowId: workflowIds.similar(catalogue),
+      args: [input],
+    });
+    await handle.result();
+    await keep('similar-continued', workflowIds.similar(catalogue), handle.firstExecutionRunId);
+    await keep('similar-last-run', workflowIds.similar(catalogue));
     await workers.stop();
   });
 

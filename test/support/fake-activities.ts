@@ -6,6 +6,8 @@ import type {
   GenerationChange,
   SearchHostActivities,
   ServingActivities,
+  SimilarActivities,
+  SimilarRecordActivities,
   TrainActivities,
 } from '../../activities/interfaces.ts';
 import type { ShardEndpoint } from '../../contracts/serving.ts';
@@ -17,7 +19,9 @@ export type AllActivities = CatalogueActivities &
   ServingActivities &
   TrainActivities &
   BuildActivities &
-  EmbedActivities;
+  EmbedActivities &
+  SimilarActivities &
+  SimilarRecordActivities;
 export type ActivityName = keyof AllActivities;
 
 interface FakeGeneration {
@@ -52,6 +56,8 @@ export class FakeWorld {
   endpoints: ShardEndpoint[] = [];
   /** Generations whose shards never answer a probe. */
   mute = new Set<number>();
+  /** Index -> its recorded neighbours. */
+  similar = new Map<string, string>();
   drained: string[] = [];
   closed = false;
 
@@ -199,6 +205,30 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
         return { ...made, quality: { numQueries: 0, numCatalogue: 0, recall: {}, mAP: null } };
       }
       return { ...made, quality: quality(world.recall[model] ?? world.recall[key]!) };
+    },
+    async servingIndex({ catalogue }) {
+      const { serving } = world;
+      if (serving === undefined || typeof serving.index !== 'string')
+        throw ApplicationFailure.nonRetryable(`nothing serves ${catalogue}`, 'notFound');
+      return { generation: serving.number, index: serving.index };
+    },
+    async planSimilar({ index }) {
+      expectKind(index, 'index');
+      const similar = `similar-${index}`;
+      return { similar: world.made.has(similar) ? similar : null, numChunks: world.numChunks, numItems: 10 };
+    },
+    async findSimilarChunk({ index, chunk }) {
+      expectKind(index, 'index');
+      if (chunk < 0 || chunk >= world.numChunks) throw ApplicationFailure.nonRetryable(`no chunk ${chunk}`);
+      return make(world, `similarChunk-${index}-${chunk}`);
+    },
+    async assembleSimilar({ index }) {
+      const missing = [...Array(world.numChunks).keys()].filter((i) => !world.made.has(`similarChunk-${index}-${i}`));
+      if (missing.length > 0) throw ApplicationFailure.nonRetryable(`chunks ${missing.join()} are missing`);
+      return { ...make(world, `similar-${index}`), numItems: 10, numGroups: 1, numGrouped: 2 };
+    },
+    async recordSimilar({ index, similar }) {
+      world.similar.set(index, similar);
     },
     async buildShard({ embeddings, shard }) {
       expectKind(embeddings, 'embeddings');

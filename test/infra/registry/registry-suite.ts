@@ -265,6 +265,19 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
   });
 
   describe(`routing, checkpoints and keys on ${name}`, () => {
+    test("the newest batch of neighbours belongs to an index, and is kept as long as that one's generation", async () => {
+      const registry = await (await fresh())();
+      const { similar, generations } = registry;
+      await generations.create({ catalogue: 'c', snapshot: 's', workflowId: 'w', workflowRunId: 'r' });
+      await generations.update('c', 1, { model: 'm', index: 'i' });
+      expect(await similar.of('c', 'i')).toBeUndefined();
+      await similar.record('c', 'i', 'old');
+      await similar.record('c', 'i', 'new');
+      await similar.record('c', 'gone', 'lost');
+      expect([await similar.of('c', 'i'), await similar.of('d', 'i')]).toEqual(['new', undefined]);
+      expect((await registry.artifactsInUse()).sort()).toEqual(['i', 'm', 'new', 's']);
+    });
+
     test('a late drain never erases the replica that took its place', async () => {
       const registry = await (await fresh())();
       const { routing, generations } = registry;

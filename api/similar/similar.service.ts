@@ -1,0 +1,100 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { CatalogueItem } from '../../contracts/catalogue.ts';
+import type { Registry } from '../../contracts/registry.ts';
+import type { RoutingTable, SearchHit } from '../../contracts/serving.ts';
+import type { SimilarConfig, SimilarList } from '../../contracts/similar.ts';
+import { imagePath } from '../catalogue/image-path.ts';
+import { itemNotFound, requireCatalogue } from '../catalogue/item-not-found.ts';
+import { REGISTRY, SEARCHER, SIMILAR, SIMILAR_STARTER } from '../ports.ts';
+import type { ApiPorts, RetrainStarted, Searcher, SimilarStarter } from '../ports.ts';
+import { SearchService } from '../search/search.service.ts';
+import type { SimilarAnswer } from './similar.dto.ts';
+
+/** Answers "what looks like this item?", at once where a batch has found it in advance. */
+@Injectable()
+export class SimilarService {
+  private readonly registry: Registry;
+  private readonly searcher: Searcher;
+  private readonly search: SearchService;
+  private readonly reader: ApiPorts['similar'];
+  private readonly starter: SimilarStarter;
+
+  constructor(
+    @Inject(REGISTRY) registry: Registry,
+    @Inject(SEARCHER) searcher: Searcher,
+    @Inject(SearchService) search: SearchService,
+    @Inject(SIMILAR) reader: ApiPorts['similar'],
+    @Inject(SIMILAR_STARTER) starter: SimilarStarter,
+  ) {
+    this.registry = registry;
+    this.searcher = searcher;
+    this.search = search;
+    this.reader = reader;
+    this.starter = starter;
+  }
+
+  async start(catalogue: string, config: SimilarConfig): Promise<RetrainStarted> {
+    await requireCatalogue(this.registry.catalogue, catalogue);
+    return this.starter.start(catalogue, config);
+  }
+
+  /** @throws LookalikeError as `SearchService.search` */
+  async similar(
+    catalogue: string,
+    id: string,
+    { k, live }: { k: number; live: boolean },
+    signal: AbortSignal,
+  ): Promise<SimilarAnswer> {
+    await this.requireItem(catalogue, id);
+    const table = live ? undefined : await this.searcher.currentTable(catalogue);
+    const inAdvance = table && (await this.fromBatch(table, id, k));
+    return inAdvance ?? this.now(catalogue, id, k, signal);
+  }
+
+  /** Undefined when the batch of this index is not finished, does not hold the item, or was asked for fewer than `k`. */
+  private async fromBatch(table: RoutingTable, id: string, k: number): Promise<SimilarAnswer | undefined> {
+    const { catalogue, generation, model } = table;
+    const index = (await this.registry.generations.get(catalogue, generation))?.index ?? null;
+    const artifact = index === null ? undefined : await this.registry.similar.of(catalogue, index);
+    if (index === null || artifact === undefined) return undefined;
+    const list = await this.reader.lookup(artifact, id);
+    if (list === undefined || k > list.k) return undefined;
+    const items = await this.itemsOf(catalogue, list);
+    const hits = list.neighbours.flatMap(({ id: found, score }) => {
+      const item = items.get(found);
+      return item === undefined ? [] : [{ ...toHit(catalogue, item), score }];
+    });
+    // Items deleted since are left out; where too few are left, a search finds the next ones.
+    if (hits.length < k && hits.length < list.neighbours.length) return undefined;
+    const nearDuplicates = list.nearDuplicates.flatMap((found) => {
+      const item = items.get(found);
+      return item === undefined ? [] : [toHit(catalogue, item)];
+    });
+    return { hits: hits.slice(0, k), nearDuplicates, source: 'batch', generation, model, index };
+  }
+
+  private async itemsOf(catalogue: string, list: SimilarList): Promise<Map<string, CatalogueItem>> {
+    const ids = [...list.neighbours.map((neighbour) => neighbour.id), ...list.nearDuplicates];
+    const items = await this.registry.catalogue.getItems(catalogue, ids);
+    return new Map(items.map((item) => [item.id, item]));
+  }
+
+  private async requireItem(catalogue: string, id: string): Promise<void> {
+    const [item] = await this.registry.catalogue.getItems(catalogue, [id]);
+    if (item !== undefined) return;
+    await requireCatalogue(this.registry.catalogue, catalogue);
+    throw itemNotFound(catalogue, id);
+  }
+
+  private async now(catalogue: string, id: string, k: number, signal: AbortSignal): Promise<SimilarAnswer> {
+    const query = { kind: 'item', id } as const;
+    const answer = await this.search.search(catalogue, { query, k, exact: false, allowPartial: false }, signal);
+    const { hits, generation, model, index } = answer;
+    return { hits, nearDuplicates: [], source: 'live', generation, model, index };
+  }
+}
+
+function toHit(catalogue: string, item: CatalogueItem): Omit<SearchHit, 'score'> {
+  const { id, category, title, attributes } = item;
+  return { id, category, title, attributes, imageUrl: imagePath(catalogue, item) };
+}

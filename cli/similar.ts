@@ -1,0 +1,121 @@
+import type { Command } from 'commander';
+import type { SimilarItemsOutput } from '../contracts/similar.ts';
+import type { SearchHit } from '../contracts/serving.ts';
+import { SimilarConfigSchema } from '../infra/similar/similar-config.ts';
+import { startSimilarItems } from '../infra/temporal/similar-client.ts';
+import { workflowUrl } from '../infra/temporal/workflow-list.ts';
+import { getJson } from './api-client.ts';
+import { followRetrain } from './follow-retrain.ts';
+import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
+import { handles } from './run-command.ts';
+import { apiTarget } from './search.ts';
+import { table } from './table.ts';
+import { withTemporal } from './workflows.ts';
+
+interface BuildOptions {
+  catalogue: string;
+  k: number;
+  withinCategory?: boolean;
+  nearDuplicates?: string;
+  exact?: boolean;
+  chunkItems: number;
+  wait?: boolean;
+}
+
+interface ShowOptions {
+  catalogue: string;
+  k: number;
+  live?: boolean;
+  url?: string;
+  key?: string;
+}
+
+interface SimilarAnswer {
+  hits: SearchHit[];
+  nearDuplicates: Omit<SearchHit, 'score'>[];
+  source: string;
+  generation: number;
+}
+
+/** `similar build | show`: every item's neighbours, found in advance and looked up. */
+export function addSimilarCommands(program: Command): void {
+  const group = program.command('similar').description("every item's nearest neighbours, found in advance");
+  addBuildCommand(group);
+  addShowCommand(group);
+}
+
+function addBuildCommand(group: Command): void {
+  const defaults = SimilarConfigSchema.parse({});
+  handles<BuildOptions>(
+    group
+      .command('build')
+      .description('find the neighbours of every item of the index that serves; resumes what an earlier run left')
+      .option(...CATALOGUE_OPTION)
+      .option('--k <n>', 'neighbours kept for each item', wholeNumber(1, 1_000), defaults.k)
+      .option('--within-category', "only neighbours of the item's own category")
+      .option('--near-duplicates <score>', 'score from which on items are near-duplicates, or `none` (default: 0.98)')
+      .option('--exact', 'compare with every vector, whatever the kind of the index')
+      .option('--chunk-items <n>', 'items of one activity', wholeNumber(100, 1_000_000), defaults.chunkItems)
+      .option('--wait', 'show the run until it ends; exit code 1 if it fails'),
+    async (context, { catalogue, k, chunkItems, nearDuplicates, ...options }) => {
+      const config = SimilarConfigSchema.parse({
+        ...{ k, chunkItems, exact: options.exact === true, withinCategory: options.withinCategory === true },
+        ...(nearDuplicates !== undefined && {
+          nearDuplicateScore: nearDuplicates === 'none' ? null : Number(nearDuplicates),
+        }),
+      });
+      await withTemporal(context, async (client) => {
+        const run = await startSimilarItems(client, { catalogue, config });
+        const url = workflowUrl(context.config, run.workflowId, run.runId);
+        context.progress.line(`${run.started ? 'Started' : 'Joined the run under way:'} ${run.workflowId}  ${url}`);
+        if (!options.wait) {
+          context.print({ ...run, url }, () => `${run.workflowId} ${run.runId}`);
+          return;
+        }
+        const following = { client, ...run, progress: context.progress, signal: context.signal };
+        const output = await followRetrain<SimilarItemsOutput>(following);
+        context.print({ ...run, url, ...output }, () => describeOutput(output));
+      });
+    },
+  );
+}
+
+function addShowCommand(group: Command): void {
+  handles<ShowOptions>(
+    group
+      .command('show <item>')
+      .description('what looks like an item; asks the running API')
+      .option(...CATALOGUE_OPTION)
+      .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
+      .option('--live', 'search now, even where the answer was found in advance')
+      .option('--url <url>', 'address of the API (default: the running stack)')
+      .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
+    async (context, options, item = '') => {
+      const { catalogue, k, live } = options;
+      const path = `/v1/catalogues/${encodeURIComponent(catalogue)}/items/${encodeURIComponent(item)}/similar`;
+      const query = `?k=${k}&live=${live === true}`;
+      const answer = (await getJson(apiTarget(context, options), path + query, context.signal)) as SimilarAnswer;
+      context.print(answer, () => describeAnswer(answer));
+    },
+  );
+}
+
+function describeOutput({ numItems, numGroups, numGrouped, generation, similar, reused }: SimilarItemsOutput): string {
+  return [
+    `${numItems} items of generation ${generation}: ${similar}${reused ? ' (found already made)' : ''}`,
+    `${numGrouped} of them are near-duplicates of another, in ${numGroups} groups.`,
+  ].join('\n');
+}
+
+function describeAnswer({ hits, nearDuplicates, source, generation }: SimilarAnswer): string {
+  const lines = [
+    table(
+      ['SCORE', 'ID', 'CATEGORY', 'TITLE'],
+      hits.map((hit) => [hit.score.toFixed(4), hit.id, hit.category, hit.title]),
+    ),
+    '',
+    `Generation ${generation}, ${source === 'batch' ? 'found in advance' : 'searched now'}.`,
+  ];
+  if (nearDuplicates.length > 0) lines.push(`Near-duplicates: ${nearDuplicates.map(({ id }) => id).join(', ')}.`);
+  return lines.join('\n');
+}

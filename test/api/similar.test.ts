@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApp } from '../../api/app.ts';
+import { SimilarAnswerDto, SimilarStartedDto } from '../../api/similar/similar.dto.ts';
+import type { SimilarConfig } from '../../contracts/similar.ts';
+import { INDEX, MODEL, World, fruitsAndCars, strict } from './fakes.ts';
+import type { ApiPorts } from '../../api/ports.ts';
+
+let world: World;
+let app: NestFastifyApplication;
+const started: { catalogue: string; config: SimilarConfig }[] = [];
+beforeEach(async () => {
+  world = new World(fruitsAndCars());
+  world.similarArtifact = 'similarItems-1';
+  world.similar.set('pear', {
+    k: 3,
+    neighbours: ['car', 'apple/red', 'van'].map((id, i) => ({ id, score: 0.9 - i / 10 })),
+    nearDuplicates: ['apple/green'],
+  });
+  const similarStarter = strict<ApiPorts['similarStarter']>('similarStarter', {
+    start: async (catalogue, config) => {
+      started.push({ catalogue, config });
+      return { workflowId: `similar/${catalogue}`, runId: 'r', started: true, temporalUrl: 'http://ui' };
+    },
+  });
+  app = await createApp(world.ports({ similarStarter }), { auth: 'off' });
+});
+afterEach(() => app.close());
+
+async function similar(id: string, query = ''): Promise<SimilarAnswerDto> {
+  const response = await app.inject(`/v1/catalogues/shop/items/${encodeURIComponent(id)}/similar${query}`);
+  expect(response.statusCode, response.body).toBe(200);
+  return SimilarAnswerDto.schema.parse(response.json());
+}
+const ids = (hits: { id: string }[]): string[] => hits.map(({ id }) => id);
+
+describe('similar items', () => {
+  it('come from the finished batch of the index that serves, without a search', async () => {
+    const answer = await similar('pear', '?k=2');
+    expect(answer).toMatchObject({ source: 'batch', generation: 1, model: MODEL, index: INDEX });
+    expect(answer.hits).toMatchObject([
+      { id: 'car', score: 0.9, title: 'Car', category: 'vehicle' },
+      { id: 'apple/red', score: 0.8, attributes: { colour: 'red' } },
+    ]);
+    expect(ids(answer.nearDuplicates)).toEqual(['apple/green']);
+    expect(world.searches).toHaveLength(0);
+  });
+
+  it('are searched now when asked for, or when the batch is not there, too short, or knows no such item', async () => {
+    const live = { source: 'live', generation: 1, index: INDEX, nearDuplicates: [] };
+    expect(await similar('pear', '?k=2&live=true')).toMatchObject(live);
+    expect(await similar('pear', '?k=4')).toMatchObject(live);
+    expect(ids((await similar('van', '?k=1')).hits)).toEqual(['car']);
+    world.similarArtifact = undefined;
+    expect(await similar('pear', '?k=2')).toMatchObject(live);
+    expect(world.searches).toHaveLength(4);
+  });
+
+  it('leave out what was deleted since, and are searched now when too few are left', async () => {
+    world.items.delete('car');
+    expect(ids((await similar('pear', '?k=2')).hits)).toEqual(['apple/red', 'van']);
+    expect(await similar('pear', '?k=3')).toMatchObject({ source: 'live' });
+    world.items.delete('pear');
+    const gone = await app.inject('/v1/catalogues/shop/items/pear/similar');
+    expect(gone.statusCode).toBe(404);
+  });
+
+  it('answer what they cannot do in words', async () => {
+    const unknown = await app.inject('/v1/catalogues/none/items/pear/similar');
+    expect([unknown.statusCode, unknown.json<{ code: string }>().code]).toEqual([404, 'notFound']);
+    const bad = await app.inject('/v1/catalogues/shop/items/pear/similar?k=0');
+    expect(bad.statusCode).toBe(400);
+    expect(bad.json()).toMatchObject({ errors: [{ field: 'k' }] });
+  });
+
+  it('are found in advance by a run that is started with defaults filled in', async () => {
+    const url = '/v1/catalogues/shop/similar-items';
+    const response = await app.inject({ method: 'POST', url, payload: { k: 5 } });
+    expect(response.statusCode, response.body).toBe(202);
+    expect(SimilarStartedDto.schema.parse(response.json())).toMatchObject({ workflowId: 'similar/shop' });
+    expect(started.at(-1)).toMatchObject({ catalogue: 'shop', config: { k: 5, withinCategory: false, exact: false } });
+    expect((await app.inject({ method: 'POST', url, payload: { k: 0 } })).statusCode).toBe(400);
+    expect(
+      (await app.inject({ method: 'POST', url: '/v1/catalogues/none/similar-items', payload: {} })).statusCode,
+    ).toBe(404);
+  });
+});
