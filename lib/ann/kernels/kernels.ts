@@ -33,6 +33,7 @@ export class Kernels {
   readonly memory: WebAssembly.Memory;
   readonly run: KernelExports;
   #top = FIRST_ADDRESS;
+  #longScratch: Promise<void> = Promise.resolve();
 
   constructor() {
     this.memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
@@ -78,6 +79,21 @@ export class Kernels {
       return use();
     } finally {
       this.#top = top;
+    }
+  }
+
+  /** As `scratch`, kept over awaits: one use at a time, the next waits. A `scratch` in between nests in it. */
+  async longScratch<T>(use: () => Promise<T>): Promise<T> {
+    const before = this.#longScratch;
+    let free!: () => void;
+    this.#longScratch = new Promise((resolve) => (free = resolve));
+    await before;
+    const top = this.#top;
+    try {
+      return await use();
+    } finally {
+      this.#top = top;
+      free();
     }
   }
 

@@ -1,7 +1,12 @@
 /* The exports of the one WebAssembly module of the index family. Each kind keeps its loops in a file of its own. */
+export * from './batch';
 export * from './distance';
+export * from './half';
 export * from './heap';
+export * from './int8';
 export * from './scan';
+export * from './ivf';
+export * from './kmeans';
 export { kdBoxes } from './kd-tree-boxes';
 export { kdBuild } from './kd-tree-build';
 export { kdSearch } from './kd-tree';

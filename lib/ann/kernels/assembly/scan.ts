@@ -1,5 +1,7 @@
 import { score } from './distance';
+import { dotHalf } from './half';
 import { heapPush } from './heap';
+import { dotInt8 } from './int8';
 
 /**
  * Offers the rows [from, to) of `data` (f32 [n, dim]) to the heap and returns its new size; so a scan can be cut into blocks
@@ -76,4 +78,69 @@ function offer(
   // Nearly every row is worse than all that are kept: one comparison, no call.
   if (size === k && found < load<f32>(scores)) return size;
   return heapPush(scores, rows, size, k, found, row);
+}
+
+/**
+ * Offers the rows [from, to) by their codes; arguments as `scanRows`. `kind`: 0 halves, 1 bytes. `query` is coded as the kind
+ * asks; a row's score is its inner product * `scale` (* `scales[row]` with bytes) - `bias[row]`; `bias` 0: none.
+ */
+export function scanCodes(
+  kind: i32,
+  codes: usize,
+  stride: i32,
+  scales: usize,
+  bias: usize,
+  from: i32,
+  to: i32,
+  query: usize,
+  scale: f32,
+  allowed: usize,
+  k: i32,
+  scores: usize,
+  rows: usize,
+  size: i32,
+): i32 {
+  for (let first = from; first < to; first += 32) {
+    // All 32 rows, or those whose bits are set: the loop below is the same.
+    let word = allowed === 0 ? <u32>-1 : load<u32>(allowed + ((<usize>(first >>> 5)) << 2));
+    if (to - first < 32) word &= (1 << (to - first)) - 1;
+    while (word !== 0) {
+      const row = first + <i32>ctz<u32>(word);
+      word &= word - 1;
+      let found: f32;
+      if (kind === 0) {
+        found = dotHalf(codes + <usize>row * <usize>stride * 2, query, stride) * scale;
+      } else {
+        const sum = <f32>dotInt8(codes + <usize>row * <usize>stride, query, stride);
+        found = sum * (load<f32>(scales + ((<usize>row) << 2)) * scale);
+      }
+      if (bias !== 0) found -= load<f32>(bias + ((<usize>row) << 2));
+      if (size === k && found < load<f32>(scores)) continue;
+      size = heapPush(scores, rows, size, k, found, row);
+    }
+  }
+  return size;
+}
+
+/** Largest squared norm, halved, of the rows [from, to); `out`: where each one's is stored (f32 [n]), 0 for nowhere. */
+export function halfNorms(data: usize, dim: i32, from: i32, to: i32, out: usize): f64 {
+  let largest: f64 = 0;
+  for (let row = from; row < to; row++) {
+    const at = data + ((<usize>row * <usize>dim) << 2);
+    let total = f64x2.splat(0);
+    let i = 0;
+    for (; i + 2 <= dim; i += 2) {
+      const x = f64x2.promote_low_f32x4(v128.load64_zero(at + ((<usize>i) << 2)));
+      total = f64x2.add(total, f64x2.mul(x, x));
+    }
+    let norm = f64x2.extract_lane(total, 0) + f64x2.extract_lane(total, 1);
+    if (i < dim) {
+      const x = <f64>load<f32>(at + ((<usize>i) << 2));
+      norm += x * x;
+    }
+    norm *= 0.5;
+    if (norm > largest) largest = norm;
+    if (out !== 0) store<f32>(out + ((<usize>row) << 2), <f32>norm);
+  }
+  return largest;
 }
