@@ -4,8 +4,9 @@ export const METRICS = ['cosine', 'innerProduct', 'l2'] as const;
 /** Scores are "higher is nearer": cosine and inner product as they are, L2 as negative squared distance. */
 export type Metric = (typeof METRICS)[number];
 
+export const ROW_STORAGES = ['float32', 'float16', 'int8'] as const;
 /** How rows are held for the first pass over them; the f32 rows stay beside it for rescoring. */
-export type RowStorage = 'float32' | 'float16' | 'int8';
+export type RowStorage = (typeof ROW_STORAGES)[number];
 
 /** Codes of the rows in the lists of an inverted file. */
 export type IvfCodes =
@@ -16,7 +17,7 @@ export type IvfCodes =
   | { kind: 'pq'; m: number; bits: 4 | 8; opq: boolean };
 
 /** How to build an index; a discriminated union so that each kind owns its parameters. */
-export type IndexSpec = ExactSpec | HnswSpec | KdTreeSpec;
+export type IndexSpec = ExactSpec | HnswSpec | IvfSpec | KdTreeSpec;
 
 /** Brute force. `rescore`: with coarser storage, how many times k candidates are compared again in f32. */
 export type ExactSpec = {
@@ -25,15 +26,19 @@ export type ExactSpec = {
   storage?: RowStorage;
   rescore?: number;
 };
+/** `storage`: what walks compare; with int8 a quarter of the bytes travels, and the best of a walk are compared in f32. */
 export type HnswSpec = {
   kind: 'hnsw';
   metric: Metric;
+  storage?: 'float32' | 'int8';
   m: number;
   efConstruction: number;
   efSearch: number;
   seed: number;
 };
-/** Cells of k-means. `rescore` as for exact, over the candidates that the codes choose; 0: the codes decide. */
+/**
+ * Cells of k-means. `numLists` 0: 4 sqrt(n), but 32 rows a list at least; `nprobe` 0: sqrt(numLists), but 8 at least. `rescore` as for exact, over the candidates that the codes choose; 0: the codes decide.
+ */
 export type IvfSpec = {
   kind: 'ivf';
   metric: Metric;
@@ -129,8 +134,13 @@ export interface KernelCall {
   args: readonly number[];
 }
 
-/** Scores of queries against a block of rows: `out[i * numRows + j]` = queries[i] . rows[j], all f32 and row-major. */
-export type BlockProduct = (queries: Float32Array, rows: Float32Array, dim: number, out: Float32Array) => Promise<void>;
+/** Products of matrices beside the caller, as fast as the machine can; rounded in an order of their own. */
+export interface BlockProduct {
+  /** How many run at once; twice as many under way keep it busy. */
+  readonly size: number;
+  /** `out[i * numRows + j]` = queries[i] . rows[j], all f32, row-major, over shared memory. */
+  multiply(queries: Float32Array, rows: Float32Array, dim: number, out: Float32Array): Promise<void>;
+}
 
 /** What an index may use beyond the thread it runs in. */
 export interface AnnMachine {

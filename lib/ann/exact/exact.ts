@@ -1,18 +1,54 @@
-import type { AnnIndex, ExactSpec, Neighbours, ScratchFiles, SearchOptions } from '../../../contracts/ann.ts';
+import type {
+  AnnIndex,
+  AnnMachine,
+  ExactSpec,
+  Neighbours,
+  ScratchFiles,
+  SearchOptions,
+} from '../../../contracts/ann.ts';
+import { ROW_STORAGES } from '../../../contracts/ann.ts';
+import { LookalikeError } from '../../../contracts/errors.ts';
 import { encodeIndexFile } from '../index-file.ts';
 import type { IndexKindModule } from '../kind.ts';
-import { Rows } from '../rows.ts';
-import { searchEach } from '../search-each.ts';
+import { Rows, throwIfAborted } from '../rows.ts';
+import { numQueries, searchEach } from '../search-each.ts';
+import { checkInteger } from '../spec.ts';
 import type { Vectors } from '../vectors.ts';
+import { roomFor, searchBlocks } from './block-search.ts';
+import { RowCodes } from './codes.ts';
+import type { CodedStorage } from './codes.ts';
+import { measureNorms } from './norms.ts';
+import type { Norms } from './norms.ts';
+import { Scan } from './scan-calls.ts';
 
-/** Brute force over contiguous rows. */
+/** With coarser rows, candidates compared again for each answer: enough for recall@10 of 0.999 and more on embeddings. */
+const RESCORE: Record<CodedStorage, number> = { float16: 2, int8: 4 };
+/** Fewer queries than these are sooner compared one by one than by products of matrices. */
+const BLOCK_QUERIES = 16;
+/** Heaps of more candidates cost more than products save. */
+const MAX_BLOCK_ROOM = 4096;
+/** Bytes of rows from which on threads are sooner than the caller, for one query and for a batch. */
+const THREADS_BYTES = 4 << 20;
+/** Queries on threads at once; between them lies the room for their answers. */
+const THREADS_QUERIES = 256;
+
+/**
+ * Brute force: every allowed row is compared. With coarser storage the codes choose `rescore` * k candidates, which are
+ * compared again as f32; `rescore` 0 answers with the codes' own, approximate scores.
+ */
 export class ExactIndex implements AnnIndex {
   readonly spec: ExactSpec;
   readonly #rows: Rows;
+  readonly #norms: Norms;
+  readonly #codes: RowCodes | undefined;
+  readonly #machine: AnnMachine;
 
-  constructor(spec: ExactSpec, vectors: Vectors) {
+  constructor(spec: ExactSpec, vectors: Vectors, norms: Norms, codes: RowCodes | undefined, machine: AnnMachine) {
     this.spec = spec;
     this.#rows = new Rows(vectors, spec.metric);
+    this.#norms = norms;
+    this.#codes = codes;
+    this.#machine = machine;
   }
 
   get dim(): number {
@@ -26,11 +62,99 @@ export class ExactIndex implements AnnIndex {
   }
 
   search(query: Float32Array, options: SearchOptions): Neighbours {
-    return { ...this.#rows.scan(this.#rows.ready(query, options), options), plan: 'scan' };
+    const ready = this.#rows.ready(query, options);
+    const scan = this.#scan(options);
+    const room = this.#room(options);
+    if (scan === undefined) return { ...this.#rows.scan(ready, options), plan: 'scan' };
+    return this.#answer(ready, room === 0 ? NOTHING : scan.here(ready, room, options.allowed), options);
   }
 
-  searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]> {
-    return searchEach(this, queries, options);
+  /**
+   * Many queries over f32 rows go through products of matrices; else threads take a query each, or all of them a part of the
+   * rows where there are fewer queries than threads.
+   */
+  async searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]> {
+    const count = numQueries(queries, this.dim);
+    const codes = this.#scan(options);
+    const best = Math.min(options.k, this.size);
+    if (codes === undefined && count >= BLOCK_QUERIES && best > 0 && roomFor(best) <= MAX_BLOCK_ROOM) {
+      return this.#inBlocks(queries, count, options);
+    }
+    const { threads } = this.#machine;
+    const scan = codes ?? new Scan(this.#rows);
+    if (threads === undefined || best === 0 || count * scan.bytes < THREADS_BYTES) {
+      return searchEach(this, queries, options);
+    }
+    return this.#onThreads(scan, threads, queries, count, options);
+  }
+
+  async #inBlocks(queries: Float32Array, count: number, options: SearchOptions): Promise<Neighbours[]> {
+    const ready = new Float32Array(queries.length);
+    for (let i = 0; i < count; i++) ready.set(this.#rows.ready(this.#one(queries, i), options), i * this.dim);
+    const found = await searchBlocks(this.#rows, this.#norms, this.#machine, ready, options);
+    const answers: Neighbours[] = [];
+    for (const [i, one] of found.entries()) {
+      if (one === undefined) {
+        await new Promise((resume) => setImmediate(resume));
+        throwIfAborted(options.signal);
+      }
+      answers.push({ ...(one ?? this.#rows.scan(this.#one(ready, i), options)), plan: 'scan' });
+    }
+    return answers;
+  }
+
+  async #onThreads(
+    scan: Scan,
+    threads: NonNullable<AnnMachine['threads']>,
+    queries: Float32Array,
+    count: number,
+    options: SearchOptions,
+  ): Promise<Neighbours[]> {
+    const { allowed, signal } = options;
+    const room = this.#room(options);
+    const answers: Neighbours[] = [];
+    for (let from = 0; from < count; from += THREADS_QUERIES) {
+      const part = Array.from({ length: Math.min(THREADS_QUERIES, count - from) }, (_, i) =>
+        this.#rows.ready(this.#one(queries, from + i), options),
+      );
+      // A thread that is held up by other work leaves its share to the others.
+      const pieces = part.length < threads.size ? 2 * threads.size : 1;
+      const found = await scan.onThreads(part, room, allowed, { threads, pieces, signal });
+      for (const [i, one] of found.entries()) answers.push(this.#answer(part[i]!, one, options));
+    }
+    return answers;
+  }
+
+  /** Of a scan's candidates. */
+  #answer(query: Float32Array, found: { rows: Int32Array; scores: Float32Array }, options: SearchOptions): Neighbours {
+    if (this.#scan(options) === undefined) return { ...found, plan: 'scan' };
+    if (this.#rescore(options) > 0) return { ...this.#rows.rescore(query, found.rows, options.k), plan: 'codes' };
+    if (this.spec.metric !== 'l2') return { ...found, plan: 'codes' };
+    // Half of it without the query's norm is what the codes were ordered by.
+    const norm = query.reduce((sum, value) => sum + value * value, 0);
+    return { rows: found.rows, scores: found.scores.map((score) => Math.min(2 * score - norm, 0)), plan: 'codes' };
+  }
+
+  /** Of the codes, where they are to be used. */
+  #scan({ exact }: SearchOptions): Scan | undefined {
+    return this.#codes === undefined || exact === true
+      ? undefined
+      : new Scan(this.#rows, this.#codes, this.#norms.halves);
+  }
+
+  #rescore(options: SearchOptions): number {
+    if (this.#codes === undefined) return 0;
+    return options.rescore ?? this.spec.rescore ?? RESCORE[this.#codes.storage];
+  }
+
+  /** Candidates to choose. */
+  #room(options: SearchOptions): number {
+    const factor = this.#scan(options) === undefined ? 1 : Math.max(this.#rescore(options), 1);
+    return Math.min(options.k * factor, this.size);
+  }
+
+  #one(queries: Float32Array, i: number): Float32Array {
+    return queries.subarray(i * this.dim, (i + 1) * this.dim);
   }
 
   vector(row: number): Float32Array {
@@ -42,11 +166,36 @@ export class ExactIndex implements AnnIndex {
   }
 }
 
+const NOTHING = { rows: new Int32Array(), scores: new Float32Array() };
+
+/** Norms and codes follow from the rows: a file holds the rows only. */
+async function openExact(
+  spec: ExactSpec,
+  vectors: Vectors,
+  machine: AnnMachine,
+  signal?: AbortSignal,
+): Promise<ExactIndex> {
+  const { metric, storage = 'float32' } = spec;
+  const norms = await measureNorms(vectors, metric === 'l2', signal);
+  const codes = storage === 'float32' ? undefined : await RowCodes.encode(storage, vectors, norms.largest, signal);
+  return new ExactIndex(spec, vectors, norms, codes, machine);
+}
+
+function check({ storage, rescore }: ExactSpec): void {
+  if (storage !== undefined && !ROW_STORAGES.includes(storage)) {
+    const expected = ROW_STORAGES.join(', ');
+    throw new LookalikeError('invalidInput', `Expected \`storage\` to be one of ${expected}, got ${String(storage)}.`);
+  }
+  if (rescore !== undefined) checkInteger('rescore', rescore, 0, 1000);
+}
+
 export const exact: IndexKindModule<ExactSpec> = {
   bounds: {},
-  build(spec, vectors, { onProgress }) {
+  check,
+  async build(spec, vectors, { machine, signal, onProgress }) {
+    const index = await openExact(spec, vectors, machine, signal);
     onProgress?.(vectors.size);
-    return Promise.resolve(new ExactIndex(spec, vectors));
+    return index;
   },
-  load: (spec, vectors) => Promise.resolve(new ExactIndex(spec, vectors)),
+  load: (spec, vectors, { machine }) => openExact(spec, vectors, machine),
 };
