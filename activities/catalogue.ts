@@ -48,7 +48,10 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
         const serving: OpenedGeneration['serving'] =
           now === undefined || now.model === null || now.index === null
             ? null
-            : { generation: now.number, model: now.model, index: now.index };
+            : {
+                ...{ generation: now.number, model: now.model, index: now.index },
+                ...(typeof now.metrics.untrained === 'string' && { untrained: true as const }),
+              };
         const unchanged = now?.snapshot === snapshot && isDeepStrictEqual(now.metrics.config, toJson(config));
         if (!always && serving !== null && unchanged) {
           return { generation: serving.generation, created: false, serving };

@@ -31,8 +31,8 @@ export interface OpenedGeneration {
   generation: number;
   /** False when the generation that serves was made from the same snapshot and configuration: it is reused. */
   created: boolean;
-  /** What serves now. */
-  serving: { generation: number; model: string; index: string } | null;
+  /** What serves now; `untrained` when its model is an untrained one. */
+  serving: { generation: number; model: string; index: string; untrained?: true } | null;
 }
 
 export type GenerationChange = Partial<Pick<Generation, 'status' | 'model' | 'embeddings' | 'index' | 'metrics'>>;

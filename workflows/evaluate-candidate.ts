@@ -16,6 +16,8 @@ export interface Contest {
   pretrained: string;
   /** The model that serves now, if any. */
   serving: string | null;
+  /** The candidate is the untrained model and what serves is a trained one. */
+  replacesTrained: boolean;
 }
 
 /** Measures candidate, untrained and serving model on the same snapshot, now, and lets the gate judge. */
@@ -32,7 +34,7 @@ export async function evaluateCandidate(
     pretrained: pretrained.quality,
     serving: serving?.quality ?? null,
   };
-  const verdict = judge({ ...quality, gate: config.gate, force });
+  const verdict = judge({ ...quality, replacesTrained: contest.replacesTrained, gate: config.gate, force });
   const recalls = Object.entries(quality).map(([name, q]) => `${name} ${q?.recall['1']?.toFixed(4) ?? 'none'}`);
   const measured = candidate.quality.numQueries > 0 ? [`recall@1: ${recalls.join(', ')}.`] : [];
   return {

@@ -87,6 +87,7 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
         model,
         pretrained,
         serving: opened.serving?.model ?? null,
+        replacesTrained: untrained !== undefined && opened.serving !== null && opened.serving.untrained !== true,
       }),
     );
     const { reasons } = verdict;

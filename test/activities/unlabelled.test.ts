@@ -66,7 +66,7 @@ async function openInstallation() {
     const untrained = await run(() => activities.evaluateModel({ ...read, model: pretrained }));
     const verdict = judge({
       ...{ candidate: candidate.quality, pretrained: untrained.quality, serving: null },
-      ...{ gate, force: false },
+      ...{ replacesTrained: false, gate, force: false },
     });
     const { artifact: embeddings } = await run(() => activities.applyHead({ ...read, model }));
     const made = { snapshot: snapshot.artifact, embeddings, model, spec };

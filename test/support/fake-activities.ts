@@ -92,7 +92,12 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
     async openGeneration({ snapshot, config, always }) {
       const { serving } = world;
       const current =
-        serving === undefined ? null : { generation: serving.number, model: serving.model!, index: serving.index! };
+        serving === undefined
+          ? null
+          : {
+              ...{ generation: serving.number, model: serving.model!, index: serving.index! },
+              ...(serving.untrained !== undefined && { untrained: true as const }),
+            };
       const spec = JSON.stringify(config);
       if (!always && serving?.snapshot === snapshot && serving.config === spec) {
         return { generation: serving.number, created: false, serving: current };

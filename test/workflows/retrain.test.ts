@@ -92,6 +92,14 @@ describe('retrain', () => {
     const trained = await (await retrain()).result();
     expect(trained).toMatchObject({ outcome: 'serving', generation: 2, model: 'model-trained-snapshot-with-labels-1' });
     expect(trained).not.toHaveProperty('untrained');
+
+    // The labels are gone again: what was learnt from them is not thrown away unasked.
+    world.untrained = { atSnapshot: 'No labels.', atTraining: 'No labels.' };
+    world.snapshot = 'snapshot-without-labels';
+    const lost = await (await retrain()).result();
+    expect(lost).toMatchObject({ outcome: 'rejected' });
+    expect(lost.reasons[0]).toMatch(/would replace the trained one/);
+    expect(world.serving).toMatchObject({ number: 2 });
   });
 
   it('makes a new generation when the same inputs give another index', async () => {

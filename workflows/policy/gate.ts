@@ -5,6 +5,8 @@ export interface GateInput {
   pretrained: RetrievalQuality;
   /** Absent while nothing serves; then the untrained model is the yardstick. */
   serving: RetrievalQuality | null;
+  /** The candidate is the untrained model and what serves is a trained one. */
+  replacesTrained: boolean;
   gate: RetrainConfig['gate'];
   force: boolean;
 }
@@ -18,11 +20,16 @@ export interface Verdict {
 /**
  * Whether a candidate may serve: its recall@1 may lie at most `maxRecallDrop` below that of the serving model, or of the
  * untrained model while none serves, all measured on the same held-out queries. Without queries nothing can be judged and the
- * candidate passes, saying so.
+ * candidate passes, saying so, unless it would throw away what was learnt.
  */
-export function judge({ candidate, pretrained, serving, gate, force }: GateInput): Verdict {
+export function judge({ candidate, pretrained, serving, replacesTrained, gate, force }: GateInput): Verdict {
   if (candidate.numQueries === 0) {
-    return { accepted: true, reasons: ['Not judged: no held-out picture with a known answer tells models apart.'] };
+    const reason = 'Not judged: no held-out picture with a known answer tells models apart.';
+    if (!replacesTrained) return { accepted: true, reasons: [reason] };
+    const loss = `${reason} The untrained model would replace the trained one that serves.`;
+    return force
+      ? { accepted: true, reasons: [loss, FORCED] }
+      : { accepted: false, reasons: [`${loss} Bring the labels back, or force the run.`] };
   }
   const [yardstick, name] = serving === null ? [pretrained, 'untrained'] : [serving, 'serving'];
   const got = recallAt1(candidate);
@@ -32,10 +39,10 @@ export function judge({ candidate, pretrained, serving, gate, force }: GateInput
     `Expected recall@1 of the candidate to be at least ${round(expected)} ` +
     `(${name} model ${round(recallAt1(yardstick))} minus ${gate.maxRecallDrop}), got ${round(got)} ` +
     `on ${candidate.numQueries} queries.`;
-  return force
-    ? { accepted: true, reasons: [reason, 'Served all the same: the run was forced.'] }
-    : { accepted: false, reasons: [reason] };
+  return force ? { accepted: true, reasons: [reason, FORCED] } : { accepted: false, reasons: [reason] };
 }
+
+const FORCED = 'Served all the same: the run was forced.';
 
 /** Two recalls that are equal on paper may differ by this much in floating point. */
 const ROUNDING = 1e-9;

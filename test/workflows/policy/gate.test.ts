@@ -3,7 +3,7 @@ import { judge } from '../../../workflows/policy/gate.ts';
 import { quality } from '../../support/qualities.ts';
 
 const gate = { maxRecallDrop: 0.02, minIndexRecall: 0.9 };
-const input = { pretrained: quality(0.5), serving: quality(0.8), gate, force: false };
+const input = { pretrained: quality(0.5), serving: quality(0.8), replacesTrained: false, gate, force: false };
 
 describe('judge', () => {
   it('accepts a candidate that is better, equal, or worse by no more than the drop', () => {
@@ -40,5 +40,12 @@ describe('judge', () => {
     const { accepted, reasons } = judge({ ...input, candidate: { ...quality(0, 0), recall: {}, mAP: null } });
     expect(accepted).toBe(true);
     expect(reasons[0]).toMatch(/Not judged/);
+  });
+
+  it('does not let an untrained model that cannot be judged replace a trained one, unless forced', () => {
+    const unjudged = { ...input, candidate: { ...quality(0, 0), recall: {}, mAP: null }, replacesTrained: true };
+    expect(judge(unjudged)).toMatchObject({ accepted: false });
+    expect(judge(unjudged).reasons[0]).toMatch(/would replace the trained one.*force the run/);
+    expect(judge({ ...unjudged, force: true })).toMatchObject({ accepted: true });
   });
 });
