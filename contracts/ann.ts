@@ -138,8 +138,8 @@ export interface KernelCall {
 export interface BlockProduct {
   /** How many run at once; twice as many under way keep it busy. */
   readonly size: number;
-  /** `out[i * numRows + j]` = queries[i] . rows[j], all f32, row-major, over shared memory. */
-  multiply(queries: Float32Array, rows: Float32Array, dim: number, out: Float32Array): Promise<void>;
+  /** `out[i * numQueries + j]` = rows[i] . queries[j], all f32, row-major, over shared memory. */
+  multiply(rows: Float32Array, queries: Float32Array, dim: number, out: Float32Array): Promise<void>;
 }
 
 /** What an index may use beyond the thread it runs in. */

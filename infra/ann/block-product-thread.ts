@@ -3,7 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { encodeModel } from '../../lib/export/onnx-proto.ts';
 import type { ProductReply, ProductRequest } from './block-product.ts';
 
-/** queries [m, k] times rows [n, k] transposed: the one node of the graph. */
+/** rows [m, k] times queries [n, k] transposed: the one node of the graph. */
 function productGraph(): Uint8Array {
   const matrix = (name: string, height: string, width: string) => ({
     name,
@@ -16,12 +16,12 @@ function productGraph(): Uint8Array {
       name: 'product',
       node: [
         {
-          ...{ name: 'product', op_type: 'Gemm', input: ['queries', 'rows'], output: ['out'] },
+          ...{ name: 'product', op_type: 'Gemm', input: ['rows', 'queries'], output: ['out'] },
           attribute: [{ name: 'transB', type: 2, i: 1 }],
         },
       ],
       initializer: [],
-      input: [matrix('queries', 'm', 'k'), matrix('rows', 'n', 'k')],
+      input: [matrix('rows', 'm', 'k'), matrix('queries', 'n', 'k')],
       output: [matrix('out', 'm', 'n')],
     },
   });
@@ -35,10 +35,10 @@ const session = InferenceSession.create(productGraph(), {
   logSeverityLevel: 3,
 });
 
-async function multiply({ queries, rows, dim, out }: ProductRequest): Promise<ProductReply> {
+async function multiply({ rows, queries, dim, out }: ProductRequest): Promise<ProductReply> {
   try {
-    const [m, n] = [queries.length / dim, rows.length / dim];
-    const feeds = { queries: new Tensor('float32', queries, [m, dim]), rows: new Tensor('float32', rows, [n, dim]) };
+    const [m, n] = [rows.length / dim, queries.length / dim];
+    const feeds = { rows: new Tensor('float32', rows, [m, dim]), queries: new Tensor('float32', queries, [n, dim]) };
     // Given where to write, the runtime copies nothing.
     await (await session).run(feeds, { out: new Tensor('float32', out, [m, n]) });
     return {};

@@ -5,8 +5,8 @@ import { LookalikeError } from '../../contracts/errors.ts';
 
 /** Arrays over shared memory: the thread reads and writes them in place. */
 export interface ProductRequest {
-  queries: Float32Array;
   rows: Float32Array;
+  queries: Float32Array;
   dim: number;
   out: Float32Array;
 }
@@ -52,11 +52,11 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
 
   return {
     size,
-    multiply(queries, rows, dim, out) {
+    multiply(rows, queries, dim, out) {
       if (isClosed) {
         return Promise.reject(new LookalikeError('cancelled', 'The threads of the matrix product have been stopped.'));
       }
-      if (![queries, rows, out].every(({ buffer }) => buffer instanceof SharedArrayBuffer)) {
+      if (![rows, queries, out].every(({ buffer }) => buffer instanceof SharedArrayBuffer)) {
         return Promise.reject(new Error('Expected matrices over shared memory, got one that is not.'));
       }
       while (threads.size < size) start();
@@ -64,7 +64,7 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
       return new Promise((done, failed) => {
         least.waiting.push({ done, failed });
         least.worker.ref();
-        least.worker.postMessage({ queries, rows, dim, out } satisfies ProductRequest);
+        least.worker.postMessage({ rows, queries, dim, out } satisfies ProductRequest);
       });
     },
     async [Symbol.asyncDispose]() {

@@ -48,7 +48,7 @@ export async function searchBlocks(
     const at = {
       ...{ queries: kernels.allocate(chunk * dim * 4), margins: kernels.allocate(chunk * 4) },
       ...{ scores: kernels.allocate(chunk * room * 4), rows: kernels.allocate(chunk * room * 4) },
-      ...{ sizes: kernels.allocate(chunk * 4), counts: kernels.allocate(chunk * 4) },
+      ...{ sizes: kernels.allocate(chunk * 4), bars: kernels.allocate(chunk * 4), counts: kernels.allocate(chunk * 4) },
       ...{ bestScores: kernels.allocate(chunk * best * 4), bestRows: kernels.allocate(chunk * best * 4) },
     };
     const answers: (Found | undefined)[] = [];
@@ -62,6 +62,7 @@ export async function searchBlocks(
       kernels.f32(at.queries, asked.length).set(asked);
       kernels.f32(at.margins, count).set(margins(asked));
       kernels.i32(at.sizes, count).fill(0);
+      kernels.f32(at.bars, count).fill(-Infinity);
       let next = 0;
       const work = async (lane: (typeof lanes)[number]): Promise<void> => {
         while (next < numRows) {
@@ -104,9 +105,9 @@ export async function searchBlocks(
       }
       for (let i = 0; i < count; i += SLICE_QUERIES) {
         const width = Math.min(SLICE_QUERIES, count - i);
-        await multiply.block(at.queries + i * dim * 4, width, data, height, lane.block);
-        const [scores, found] = [at.scores + i * room * 4, at.rows + i * room * 4];
-        run.selectBlock(lane.block, width, height, first, part, bias, room, scores, found, at.sizes + i * 4);
+        await multiply.block(data, height, at.queries + i * dim * 4, width, lane.block);
+        const heaps = [at.scores + i * room * 4, at.rows + i * room * 4, at.sizes + i * 4, at.bars + i * 4];
+        run.selectBlock(lane.block, height, width, first, part, bias, room, ...heaps);
       }
     }
 
@@ -130,8 +131,8 @@ export async function searchBlocks(
 interface Multiplier {
   /** Blocks worth having under way at once. */
   lanes: number;
-  /** Addresses of queries, rows and where their scores go. */
-  block(queries: number, numQueries: number, data: number, numRows: number, out: number): Promise<unknown>;
+  /** Addresses of rows, queries and where their scores [numRows, numQueries] go. */
+  block(data: number, numRows: number, queries: number, numQueries: number, out: number): Promise<unknown>;
 }
 
 /** The machine's matrix product; else our own kernel, on threads or here. */
@@ -140,10 +141,10 @@ function multiplier(rows: Rows, { blockProduct, threads }: AnnMachine): Multipli
   if (blockProduct !== undefined) {
     return {
       lanes: 2 * blockProduct.size,
-      block: (queries, numQueries, data, numRows, out) =>
+      block: (data, numRows, queries, numQueries, out) =>
         blockProduct.multiply(
-          kernels.f32(queries, numQueries * dim),
           kernels.f32(data, numRows * dim),
+          kernels.f32(queries, numQueries * dim),
           dim,
           kernels.f32(out, numQueries * numRows),
         ),
@@ -152,14 +153,14 @@ function multiplier(rows: Rows, { blockProduct, threads }: AnnMachine): Multipli
   if (threads !== undefined) {
     return {
       lanes: 2 * threads.size,
-      block: (queries, numQueries, data, numRows, out) =>
-        threads.run(kernels.memory, [{ name: 'multiplyBlock', args: [queries, numQueries, data, numRows, dim, out] }]),
+      block: (data, numRows, queries, numQueries, out) =>
+        threads.run(kernels.memory, [{ name: 'multiplyBlock', args: [data, numRows, queries, numQueries, dim, out] }]),
     };
   }
   return {
     lanes: 1,
-    block: (queries, numQueries, data, numRows, out) => {
-      kernels.run.multiplyBlock(queries, numQueries, data, numRows, dim, out);
+    block: (data, numRows, queries, numQueries, out) => {
+      kernels.run.multiplyBlock(data, numRows, queries, numQueries, dim, out);
       return new Promise((resume) => setImmediate(resume));
     },
   };

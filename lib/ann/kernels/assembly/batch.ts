@@ -2,15 +2,15 @@ import { heapPush, heapSort } from './heap';
 import { scanList } from './scan';
 
 /*
- * Many queries at once. A block of scores, f32 [numQueries, numRows], is made by a matrix product whose sums round in an
+ * Many queries at once. A block of scores, f32 [numRows, numQueries], is made by a matrix product whose sums round in an
  * order of its own; so it only chooses candidates, and `finishQuery` proves that it chose enough.
  * Every query i has a heap of `room` candidates: scores + i * room, rows + i * room, and sizes[i] of them in use.
  */
 
-/** The block's scores: `queries` (f32 [numQueries, dim]) times the rows of `data` (f32 [numRows, dim]), in tiles of 4 by 2. */
-export function multiplyBlock(queries: usize, numQueries: i32, data: usize, numRows: i32, dim: i32, out: usize): void {
+/** A block's scores [numRows, numQueries]: rows (f32 [numRows, dim]) times queries (f32 [numQueries, dim]), in tiles of 2 by 4. */
+export function multiplyBlock(data: usize, numRows: i32, queries: usize, numQueries: i32, dim: i32, out: usize): void {
   const stride = (<usize>dim) << 2;
-  const outStride = (<usize>numRows) << 2;
+  const outStride = (<usize>numQueries) << 2;
   const whole = stride & ~15;
   for (let i = 0; i < numQueries; i += 4) {
     // The last tile repeats its last query and row instead of reading past the end: equal numbers are stored twice.
@@ -47,11 +47,11 @@ export function multiplyBlock(queries: usize, numQueries: i32, data: usize, numR
         a3 = f32x4.relaxed_madd(x, q, a3);
         b3 = f32x4.relaxed_madd(y, q, b3);
       }
-      const to = out + <usize>i * outStride + ((<usize>j) << 2);
-      const to1 = to + <usize>min(1, last) * outStride;
-      const to2 = to + <usize>min(2, last) * outStride;
-      const to3 = to + <usize>min(3, last) * outStride;
-      const side = next << 2;
+      const to = out + <usize>j * outStride + ((<usize>i) << 2);
+      const to1 = to + ((<usize>min(1, last)) << 2);
+      const to2 = to + ((<usize>min(2, last)) << 2);
+      const to3 = to + ((<usize>min(3, last)) << 2);
+      const side = next * outStride;
       store<f32>(to, sum(a0) + rest(a, q0, whole, stride));
       store<f32>(to + side, sum(b0) + rest(b, q0, whole, stride));
       store<f32>(to1, sum(a1) + rest(a, q1, whole, stride));
@@ -84,13 +84,14 @@ export function gatherRows(data: usize, dim: i32, list: usize, count: i32, out: 
 }
 
 /**
- * Offers a block's scores, less `bias[column]` (f32 [numRows]; 0: none), to the queries' heaps. Column j is row
- * `firstRow + j`, or `list[j]` where a list is given.
+ * Offers a block's scores, less `bias[i]` of its row i (f32 [numRows]; 0: none), to the queries' heaps. Row i of the block is
+ * row `firstRow + i`, or `list[i]` where a list is given. `bars` (f32 [numQueries]) has what a score must exceed: -Infinity
+ * until a heap is full, then its worst.
  */
 export function selectBlock(
   block: usize,
-  numQueries: i32,
   numRows: i32,
+  numQueries: i32,
   firstRow: i32,
   list: usize,
   bias: usize,
@@ -98,44 +99,43 @@ export function selectBlock(
   scores: usize,
   rows: usize,
   sizes: usize,
+  bars: usize,
 ): void {
-  const zeros = f32x4.splat(0);
-  for (let i = 0; i < numQueries; i++) {
-    const at = block + ((<usize>i * <usize>numRows) << 2);
-    const heapScores = scores + ((<usize>i * <usize>room) << 2);
-    const heapRows = rows + ((<usize>i * <usize>room) << 2);
-    let size = load<i32>(sizes + ((<usize>i) << 2));
-    let j = 0;
-    while (j < numRows) {
-      if (size === room) {
-        // Nearly every group of 16 has none above the worst that is kept.
-        const worst = f32x4.splat(load<f32>(heapScores));
-        for (; j + 16 <= numRows; j += 16) {
-          const v = at + ((<usize>j) << 2);
-          const b = bias + ((<usize>j) << 2);
-          const above0 = f32x4.gt(f32x4.sub(v128.load(v), bias === 0 ? zeros : v128.load(b)), worst);
-          const above1 = f32x4.gt(f32x4.sub(v128.load(v, 16), bias === 0 ? zeros : v128.load(b, 16)), worst);
-          const above2 = f32x4.gt(f32x4.sub(v128.load(v, 32), bias === 0 ? zeros : v128.load(b, 32)), worst);
-          const above3 = f32x4.gt(f32x4.sub(v128.load(v, 48), bias === 0 ? zeros : v128.load(b, 48)), worst);
-          if (v128.any_true(v128.or(v128.or(above0, above1), v128.or(above2, above3)))) break;
-        }
+  const width = (<usize>numQueries) << 2;
+  const whole = width & ~63;
+  for (let i = 0; i < numRows; i++) {
+    const row = list === 0 ? firstRow + i : load<i32>(list + ((<usize>i) << 2));
+    const off: f32 = bias === 0 ? 0 : load<f32>(bias + ((<usize>i) << 2));
+    const offs = f32x4.splat(off);
+    const line = block + <usize>i * width;
+    for (let at: usize = 0; at < width; at += 64) {
+      if (at < whole) {
+        // Nearly every group of 16 has none above its bar.
+        const v = line + at;
+        const b = bars + at;
+        const above0 = f32x4.gt(f32x4.sub(v128.load(v), offs), v128.load(b));
+        const above1 = f32x4.gt(f32x4.sub(v128.load(v, 16), offs), v128.load(b, 16));
+        const above2 = f32x4.gt(f32x4.sub(v128.load(v, 32), offs), v128.load(b, 32));
+        const above3 = f32x4.gt(f32x4.sub(v128.load(v, 48), offs), v128.load(b, 48));
+        if (!v128.any_true(v128.or(v128.or(above0, above1), v128.or(above2, above3)))) continue;
       }
-      for (const end = min(j + 16, numRows); j < end; j++) {
-        let found = load<f32>(at + ((<usize>j) << 2));
-        if (bias !== 0) found -= load<f32>(bias + ((<usize>j) << 2));
-        if (size === room && !(found > load<f32>(heapScores))) continue;
-        const row = list === 0 ? firstRow + j : load<i32>(list + ((<usize>j) << 2));
-        size = heapPush(heapScores, heapRows, size, room, found, row);
+      for (let to = at, end = min(at + 64, width); to < end; to += 4) {
+        const found = load<f32>(line + to) - off;
+        if (!(found > load<f32>(bars + to))) continue;
+        const heapScores = scores + to * <usize>room;
+        const size = heapPush(heapScores, rows + to * <usize>room, load<i32>(sizes + to), room, found, row);
+        store<i32>(sizes + to, size);
+        if (size === room) store<f32>(bars + to, load<f32>(heapScores));
       }
     }
-    store<i32>(sizes + ((<usize>i) << 2), size);
   }
 }
 
 /**
  * The `k` best of each query by the scores that answers carry, best first, in out* (f32, i32 [numQueries, k]) and `counts`.
  * `margins[i]` bounds how far two scores of query i, both rounded otherwise, can be mistaken for each other: whoever is among
- * the true k best lies at most that far below the k-th candidate. A count of -1: the heap was too small to hold all of those.
+ * the true k best lies at most that far below the k-th candidate; infinite: nothing can be said. A count of -1: the heap may
+ * not hold all of those.
  */
 export function finishQueries(
   data: usize,
@@ -158,14 +158,14 @@ export function finishQueries(
     const heapRows = rows + ((<usize>i * <usize>room) << 2);
     const size = load<i32>(sizes + ((<usize>i) << 2));
     heapSort(heapScores, heapRows, size);
+    const margin = <f64>load<f32>(margins + ((<usize>i) << 2));
     let chosen = size;
     if (size === room) {
-      const bar = <f64>load<f32>(heapScores + ((<usize>(k - 1)) << 2)) - <f64>load<f32>(margins + ((<usize>i) << 2));
-      // Written so that a NaN counts as not proved.
+      const bar = <f64>load<f32>(heapScores + ((<usize>(k - 1)) << 2)) - margin;
       while (chosen > k && <f64>load<f32>(heapScores + ((<usize>(chosen - 1)) << 2)) < bar) chosen--;
     }
     let count = -1;
-    if (size < room || chosen < size) {
+    if (margin < Infinity && (size < room || chosen < size)) {
       const bestScores = outScores + ((<usize>i * <usize>k) << 2);
       const bestRows = outRows + ((<usize>i * <usize>k) << 2);
       const query = queries + ((<usize>i * <usize>dim) << 2);
