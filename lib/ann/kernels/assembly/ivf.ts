@@ -1,0 +1,269 @@
+import { score } from './distance';
+import { heapPush, heapSort } from './heap';
+import { align64, Best, Ivf, isAllowed, offer } from './ivf-index';
+import { scanListFlat, scanListFlatByFour } from './ivf-flat';
+import { codeScratch, scanListCodes, tablesOfQuery } from './ivf-codes';
+import { cellScores } from './kmeans';
+
+/** Queries whose scores against all cells are held at once. */
+const COARSE_ROWS: usize = 16;
+const BEST_BYTES: usize = offsetof<Best>();
+
+/** Bytes at `scratch` that `ivfSearch` needs. */
+export function ivfScratch(index: usize, count: i32, nprobe: i32, numCandidates: i32): i32 {
+  const ivf = changetype<Ivf>(index);
+  const dim = <usize>ivf.dim;
+  const n = <usize>count;
+  let bytes = align64(n * dim * 4) + align64(COARSE_ROWS * <usize>ivf.numPanels * 32);
+  bytes += align64(n * <usize>nprobe * 4) * 3 + align64(n * 4) + align64(n * BEST_BYTES);
+  bytes += align64(n * <usize>numCandidates * 4) * 2 + align64((<usize>ivf.numLists + 1) * 4) + align64(dim * 16 + 64);
+  return <i32>(bytes + codeScratch(ivf));
+}
+
+/**
+ * Answers `count` queries (f32 [count, dim]) from the `nprobe` nearest lists of each: rows i32 [count, k] and scores, best first,
+ * and how many there are in counts i32 [count]. `numCandidates` rows are chosen by fused sums or codes; with `rescore` they are
+ * compared again in f32, which gives the scores; without, the codes' scores are answered.
+ */
+export function ivfSearch(
+  index: usize,
+  queries: usize,
+  count: i32,
+  nprobe: i32,
+  numCandidates: i32,
+  k: i32,
+  rescore: i32,
+  allowed: usize,
+  scratch: usize,
+  rows: usize,
+  scores: usize,
+  counts: usize,
+): void {
+  const ivf = changetype<Ivf>(index);
+  const n = <usize>count;
+  const shifted = ivf.mean === 0 ? queries : scratch;
+  const coarse = scratch + align64(n * <usize>ivf.dim * 4);
+  const probeScores = coarse + align64(COARSE_ROWS * <usize>ivf.numPanels * 32);
+  const probeBytes = align64(n * <usize>nprobe * 4);
+  const probes = probeScores + probeBytes;
+  const pairs = probes + probeBytes;
+  const numProbes = pairs + probeBytes;
+  const bests = numProbes + align64(n * 4);
+  const heapBytes = align64(n * <usize>numCandidates * 4);
+  const heaps = bests + align64(n * BEST_BYTES);
+  const starts = heaps + 2 * heapBytes;
+  const pack = starts + align64((<usize>ivf.numLists + 1) * 4);
+  const codes = pack + align64(<usize>ivf.dim * 16 + 64);
+
+  if (ivf.mean !== 0) shift(ivf, queries, count, shifted);
+  for (let i = 0; i < count; i++) {
+    const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
+    best.threshold = f32.NEGATIVE_INFINITY;
+    best.size = 0;
+    best.capacity = numCandidates;
+    best.scores = heaps + <usize>i * <usize>numCandidates * 4;
+    best.rows = best.scores + heapBytes;
+  }
+  chooseLists(ivf, shifted, count, nprobe, coarse, probes, probeScores, numProbes);
+  if (ivf.codesKind !== 0) {
+    for (let i = 0; i < count; i++) {
+      const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
+      tablesOfQuery(ivf, shifted + <usize>i * <usize>ivf.dim * 4, codes);
+      const at = <usize>i * <usize>nprobe * 4;
+      const found = load<i32>(numProbes + ((<usize>i) << 2));
+      heapSort(probeScores + at, probes + at, found);
+      for (let j = 0; j < found; j++) {
+        const cellScore = load<f32>(probeScores + at + ((<usize>j) << 2));
+        scanListCodes(ivf, load<i32>(probes + at + ((<usize>j) << 2)), cellScore, codes, best, allowed);
+      }
+    }
+  } else if (count === 1) {
+    heapSort(probeScores, probes, load<i32>(numProbes));
+    for (let j = 0; j < load<i32>(numProbes); j++) {
+      scanListFlat(ivf, load<i32>(probes + ((<usize>j) << 2)), queries, changetype<Best>(bests), allowed);
+    }
+  } else {
+    scanByList(ivf, queries, count, nprobe, probes, numProbes, starts, pairs, bests, pack, allowed);
+  }
+  for (let i = 0; i < count; i++) {
+    const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
+    const out = <usize>i * <usize>k * 4;
+    const query = queries + <usize>i * <usize>ivf.dim * 4;
+    const found =
+      rescore !== 0
+        ? rescored(ivf, query, best, k, scores + out, rows + out)
+        : copied(best, k, scores + out, rows + out);
+    heapSort(scores + out, rows + out, found);
+    store<i32>(counts + ((<usize>i) << 2), found);
+  }
+}
+
+/** As `ivfSearch`, by comparing each query with every allowed row. */
+export function ivfScan(
+  index: usize,
+  queries: usize,
+  count: i32,
+  k: i32,
+  allowed: usize,
+  rows: usize,
+  scores: usize,
+  counts: usize,
+): void {
+  const ivf = changetype<Ivf>(index);
+  const stride = (<usize>ivf.dim) << 2;
+  for (let i = 0; i < count; i++) {
+    const query = queries + <usize>i * stride;
+    const heapScores = scores + <usize>i * <usize>k * 4;
+    const heapRows = rows + <usize>i * <usize>k * 4;
+    let size = 0;
+    if (allowed === 0) {
+      for (let at = 0; at < ivf.size; at++) {
+        const found = score(ivf.metric, query, ivf.rows + <usize>at * stride, ivf.dim);
+        if (size === k && found < load<f32>(heapScores)) continue;
+        size = heapPush(heapScores, heapRows, size, k, found, load<i32>(ivf.ids + ((<usize>at) << 2)));
+      }
+    } else {
+      for (let first = 0; first < ivf.size; first += 32) {
+        let word = load<u32>(allowed + ((<usize>(first >>> 5)) << 2));
+        if (ivf.size - first < 32) word &= (1 << (ivf.size - first)) - 1;
+        for (; word !== 0; word &= word - 1) {
+          const row = first + <i32>ctz<u32>(word);
+          const at = load<i32>(ivf.positions + ((<usize>row) << 2));
+          const found = score(ivf.metric, query, ivf.rows + <usize>at * stride, ivf.dim);
+          size = heapPush(heapScores, heapRows, size, k, found, row);
+        }
+      }
+    }
+    heapSort(heapScores, heapRows, size);
+    store<i32>(counts + ((<usize>i) << 2), size);
+  }
+}
+
+function shift(ivf: Ivf, queries: usize, count: i32, out: usize): void {
+  for (let i = 0; i < count; i++) {
+    for (let d = 0; d < ivf.dim; d++) {
+      const at = (<usize>(i * ivf.dim + d)) << 2;
+      store<f32>(out + at, load<f32>(queries + at) - load<f32>(ivf.mean + ((<usize>d) << 2)));
+    }
+  }
+}
+
+function chooseLists(
+  ivf: Ivf,
+  queries: usize,
+  count: i32,
+  nprobe: i32,
+  coarse: usize,
+  probes: usize,
+  probeScores: usize,
+  numProbes: usize,
+): void {
+  const stride = ivf.dim << 2;
+  const numCells = ivf.numPanels << 3;
+  for (let first = 0; first < count; first += <i32>COARSE_ROWS) {
+    const block = min(<i32>COARSE_ROWS, count - first);
+    for (let i = 0; i < block; i += 4) {
+      const at = queries + <usize>(first + i) * <usize>stride;
+      const out = coarse + <usize>i * <usize>numCells * 4;
+      cellScores(at, stride, min(4, block - i), ivf.dim, ivf.panels, ivf.cellBias, ivf.numPanels, out);
+    }
+    for (let i = 0; i < block; i++) {
+      const at = <usize>(first + i) * <usize>nprobe * 4;
+      const found = bestCells(
+        coarse + <usize>i * <usize>numCells * 4,
+        numCells,
+        ivf.numLists,
+        nprobe,
+        probeScores + at,
+        probes + at,
+      );
+      store<i32>(numProbes + ((<usize>(first + i)) << 2), found);
+    }
+  }
+}
+
+function bestCells(all: usize, numCells: i32, numLists: i32, nprobe: i32, scores: usize, lists: usize): i32 {
+  let size = 0;
+  let threshold = f32x4.splat(f32.NEGATIVE_INFINITY);
+  for (let cell = 0; cell < numCells; cell += 4) {
+    const four = v128.load(all + ((<usize>cell) << 2));
+    let passing = i32x4.bitmask(f32x4.gt(four, threshold));
+    if (passing === 0) continue;
+    for (; passing !== 0; passing &= passing - 1) {
+      const lane = cell + ctz<i32>(passing);
+      if (lane < numLists) size = heapPush(scores, lists, size, nprobe, load<f32>(all + ((<usize>lane) << 2)), lane);
+    }
+    if (size === nprobe) threshold = f32x4.splat(load<f32>(scores));
+  }
+  return size;
+}
+
+/** Each list's rows are read once for all queries that probe it, four queries at a time. */
+function scanByList(
+  ivf: Ivf,
+  queries: usize,
+  count: i32,
+  nprobe: i32,
+  probes: usize,
+  numProbes: usize,
+  starts: usize,
+  pairs: usize,
+  bests: usize,
+  pack: usize,
+  allowed: usize,
+): void {
+  memory.fill(starts, 0, (<usize>ivf.numLists + 1) * 4);
+  for (let i = 0; i < count; i++) {
+    for (let j = 0; j < load<i32>(numProbes + ((<usize>i) << 2)); j++) {
+      const at = starts + ((<usize>load<i32>(probes + ((<usize>(i * nprobe + j)) << 2))) << 2);
+      store<i32>(at, load<i32>(at) + 1);
+    }
+  }
+  let total = 0;
+  for (let list = 0; list <= ivf.numLists; list++) {
+    const at = starts + ((<usize>list) << 2);
+    const here = load<i32>(at);
+    store<i32>(at, total);
+    total += here;
+  }
+  for (let i = 0; i < count; i++) {
+    for (let j = 0; j < load<i32>(numProbes + ((<usize>i) << 2)); j++) {
+      const at = starts + ((<usize>load<i32>(probes + ((<usize>(i * nprobe + j)) << 2))) << 2);
+      const slot = load<i32>(at);
+      store<i32>(pairs + ((<usize>slot) << 2), i);
+      store<i32>(at, slot + 1);
+    }
+  }
+  // Each start has moved to the next list's.
+  let from = 0;
+  for (let list = 0; list < ivf.numLists; list++) {
+    const to = load<i32>(starts + ((<usize>list) << 2));
+    for (; from + 2 <= to; from += 4) {
+      scanListFlatByFour(ivf, list, queries, pairs + ((<usize>from) << 2), min(4, to - from), bests, pack, allowed);
+    }
+    for (; from < to; from++) {
+      const i = <usize>load<i32>(pairs + ((<usize>from) << 2));
+      scanListFlat(ivf, list, queries + i * <usize>ivf.dim * 4, changetype<Best>(bests + i * BEST_BYTES), allowed);
+    }
+    from = to;
+  }
+}
+
+function rescored(ivf: Ivf, query: usize, best: Best, k: i32, scores: usize, rows: usize): i32 {
+  let size = 0;
+  for (let i = 0; i < best.size; i++) {
+    const row = load<i32>(best.rows + ((<usize>i) << 2));
+    const at = <usize>load<i32>(ivf.positions + ((<usize>row) << 2));
+    size = heapPush(scores, rows, size, k, score(ivf.metric, query, ivf.rows + at * <usize>ivf.dim * 4, ivf.dim), row);
+  }
+  return size;
+}
+
+function copied(best: Best, k: i32, scores: usize, rows: usize): i32 {
+  let size = 0;
+  for (let i = 0; i < best.size; i++) {
+    const at = (<usize>i) << 2;
+    size = heapPush(scores, rows, size, k, load<f32>(best.scores + at), load<i32>(best.rows + at));
+  }
+  return size;
+}
