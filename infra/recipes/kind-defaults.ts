@@ -1,4 +1,4 @@
-import type { IndexSpec } from '../../contracts/ann.ts';
+import type { IndexSpec, IvfCodes } from '../../contracts/ann.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { LossConfig, TrainConfig } from '../../contracts/training.ts';
 
@@ -18,10 +18,18 @@ export const OPTIMIZER_DEFAULTS: Record<TrainConfig['optimizer']['kind'], Omit<T
   sgd: { learningRate: 0.1, weightDecay: 0.05, momentum: 0.9 },
 };
 
+/** What codes of an inverted file are given when only their kind is chosen. */
+const IVF_CODES_DEFAULTS: Parameters<IvfCodes> = {
+  flat: {},
+  sq8: {},
+  pq: { m: 16, bits: 8, opq: false },
+};
+
 /** Without the metric: it means the same to every kind, so it stays as it was. */
 export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec, { kind: K }>, 'kind' | 'metric'> } = {
   exact: {},
   hnsw: { m: 16, efConstruction: 200, efSearch: 64, seed: 1 },
+  ivf: { numLists: 0, nprobe: 0, codes: { kind: 'flat' }, rescore: 8, seed: 1 },
   kdTree: { trees: 8, leafSize: 16, checks: 2048, seed: 1 },
 };
 
@@ -32,4 +40,5 @@ export const KINDS: Readonly<
   'train.loss': { defaults: LOSS_DEFAULTS, shared: [] },
   'train.optimizer': { defaults: OPTIMIZER_DEFAULTS, shared: [] },
   index: { defaults: INDEX_DEFAULTS, shared: ['metric'] },
+  'index.codes': { defaults: IVF_CODES_DEFAULTS, shared: [] },
 };

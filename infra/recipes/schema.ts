@@ -61,6 +61,24 @@ const Index = z.discriminatedUnion('kind', [
       .min(0)
       .max(2 ** 31),
   }),
+  z.strictObject({
+    kind: z.literal('ivf'),
+    metric: z.enum(METRICS),
+    numLists: z.int().min(0).max(1_000_000),
+    nprobe: z.int().min(0).max(1_000_000),
+    codes: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('flat') }),
+      z.strictObject({ kind: z.literal('sq8') }),
+      z.strictObject({
+        kind: z.literal('pq'),
+        m: count.max(256),
+        bits: z.union([z.literal(4), z.literal(8)]),
+        opq: z.boolean(),
+      }),
+    ]),
+    rescore: z.int().min(0).max(1000),
+    seed: z.int().min(0).max(0xffffffff),
+  }),
   z
     .strictObject({
       kind: z.literal('kdTree'),

@@ -1,10 +1,16 @@
 import type { IndexKind, IndexSpec } from '../../contracts/ann.ts';
 import { exact } from './exact/exact.ts';
 import { hnsw } from './hnsw/hnsw.ts';
+import { ivf } from './ivf/ivf.ts';
 import { kdTree } from './kd-tree/kd-tree.ts';
 import type { IndexKindModule } from './kind.ts';
 
-const KINDS: { readonly [K in IndexKind]: IndexKindModule<Extract<IndexSpec, { kind: K }>> } = { exact, hnsw, kdTree };
+const KINDS: { readonly [K in IndexKind]: IndexKindModule<Extract<IndexSpec, { kind: K }>> } = {
+  exact,
+  hnsw,
+  ivf,
+  kdTree,
+};
 
 /** The module of a spec's kind; `undefined` for a kind that is not known. */
 export function kindOf(spec: IndexSpec): IndexKindModule<IndexSpec> | undefined {
