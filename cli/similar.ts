@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import type { SimilarItemsOutput } from '../contracts/similar.ts';
-import type { SearchHit } from '../contracts/serving.ts';
+import type { SimilarAnswer, SimilarItemsOutput } from '../contracts/similar.ts';
 import { SimilarConfigSchema } from '../infra/similar/similar-config.ts';
 import { startSimilarItems } from '../infra/temporal/similar-client.ts';
 import { workflowUrl } from '../infra/temporal/workflow-list.ts';
@@ -28,13 +27,6 @@ interface ShowOptions {
   live?: boolean;
   url?: string;
   key?: string;
-}
-
-interface SimilarAnswer {
-  hits: SearchHit[];
-  nearDuplicates: Omit<SearchHit, 'score'>[];
-  source: string;
-  generation: number;
 }
 
 /** `similar build | show`: every item's neighbours, found in advance and looked up. */

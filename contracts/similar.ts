@@ -1,3 +1,5 @@
+import type { SearchHit } from './serving.ts';
+
 /** What a run of `similarItems` is asked for. */
 export interface SimilarConfig {
   /** Neighbours kept for each item, after near-duplicates were taken together. */
@@ -53,4 +55,15 @@ export interface SimilarList {
   neighbours: { id: string; score: number }[];
   /** The other items of its own group, at most 100. */
   nearDuplicates: string[];
+}
+
+/** What the API answers for one item. */
+export interface SimilarAnswer {
+  hits: SearchHit[];
+  nearDuplicates: Omit<SearchHit, 'score'>[];
+  /** Found in advance by a batch, or searched for this request. */
+  source: 'batch' | 'live';
+  generation: number;
+  model: string;
+  index: string;
 }

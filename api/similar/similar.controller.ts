@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../auth/access.ts';
+import type { SimilarAnswer } from '../../contracts/similar.ts';
 import { RequestSignal } from '../http/request-signal.ts';
 import type { RetrainStarted } from '../ports.ts';
 import { SimilarAnswerDto, SimilarQueryDto, SimilarRequestDto, SimilarStartedDto } from './similar.dto.ts';
@@ -26,7 +27,7 @@ export class SimilarController {
     @Param('id') id: string,
     @Query() query: SimilarQueryDto,
     @RequestSignal() signal: AbortSignal,
-  ): Promise<SimilarAnswerDto> {
+  ): Promise<SimilarAnswer> {
     return this.service.similar(catalogue, id, { k: query.k, live: query.live === 'true' }, signal);
   }
 

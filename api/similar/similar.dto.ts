@@ -1,5 +1,6 @@
 import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
+import type { SimilarAnswer } from '../../contracts/similar.ts';
 import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { MAX_K, SearchHitSchema } from '../search/search.dto.ts';
 
@@ -13,17 +14,15 @@ export class SimilarQueryDto extends createZodDto(
   }),
 ) {}
 
-export class SimilarAnswerDto extends createZodDto(
-  z.object({
-    hits: z.array(SearchHitSchema).describe('Best first; of near-duplicates only the best.'),
-    nearDuplicates: z.array(SearchHitSchema.omit({ score: true })).describe('Items that show the same thing.'),
-    source: z.enum(['batch', 'live']).describe('`batch`: found in advance; `live`: searched for this request.'),
-    generation: z.number(),
-    model: z.string(),
-    index: z.string(),
-  }),
-) {}
-export type SimilarAnswer = SimilarAnswerDto;
+const Answer = z.object({
+  hits: z.array(SearchHitSchema).describe('Best first; of near-duplicates only the best.'),
+  nearDuplicates: z.array(SearchHitSchema.omit({ score: true })).describe('Items that show the same thing.'),
+  source: z.enum(['batch', 'live']).describe('`batch`: found in advance; `live`: searched for this request.'),
+  generation: z.number(),
+  model: z.string(),
+  index: z.string(),
+}) satisfies z.ZodType<SimilarAnswer>;
+export class SimilarAnswerDto extends createZodDto(Answer) {}
 
 export class SimilarRequestDto extends createZodDto(SimilarConfigSchema) {}
 

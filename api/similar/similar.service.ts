@@ -2,13 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { CatalogueItem } from '../../contracts/catalogue.ts';
 import type { Registry } from '../../contracts/registry.ts';
 import type { RoutingTable, SearchHit } from '../../contracts/serving.ts';
-import type { SimilarConfig, SimilarList } from '../../contracts/similar.ts';
+import type { SimilarAnswer, SimilarConfig, SimilarList } from '../../contracts/similar.ts';
 import { imagePath } from '../catalogue/image-path.ts';
 import { itemNotFound, requireCatalogue } from '../catalogue/item-not-found.ts';
 import { REGISTRY, SEARCHER, SIMILAR, SIMILAR_STARTER } from '../ports.ts';
 import type { ApiPorts, RetrainStarted, Searcher, SimilarStarter } from '../ports.ts';
 import { SearchService } from '../search/search.service.ts';
-import type { SimilarAnswer } from './similar.dto.ts';
 
 /** Answers "what looks like this item?", at once where a batch has found it in advance. */
 @Injectable()

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImportSummary } from '../../contracts/catalogue.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
+import type { SimilarAnswer, SimilarItemsOutput } from '../../contracts/similar.ts';
 import type { RetrievalQuality } from '../../contracts/training.ts';
 import type { RetrainOutput } from '../../contracts/workflows.ts';
 import { writeDemoFiles } from '../../infra/demo/emoji.ts';
@@ -116,6 +117,20 @@ describe('the main job through the command line', () => {
       item.category,
     );
     expect(byId.hits.every(({ category }) => category === item.category)).toBe(true);
+  });
+
+  test('similar items are searched live, then found in advance, with the same neighbours', async () => {
+    const item = rowsOf(files.items.path)[17]!;
+    const show = () => shop.json<SimilarAnswer>('similar', 'show', item.id, ...IN, '--k', '5');
+    const live = await show();
+    expect(live).toMatchObject({ source: 'live', generation: first.generation });
+    const build = ['similar', 'build', ...IN, '--exact', '--near-duplicates', 'none', '--wait'];
+    const built = await shop.json<SimilarItemsOutput>(...build);
+    expect(built).toMatchObject({ numItems: files.items.numRows, numGroups: 0, reused: false });
+    const found = await show();
+    expect(found).toMatchObject({ source: 'batch', generation: first.generation });
+    expect(found.hits.map(({ id }) => id)).toEqual(live.hits.map(({ id }) => id));
+    expect(await shop.json<SimilarItemsOutput>(...build)).toMatchObject({ similar: built.similar, reused: true });
   });
 
   test.skipIf(chromiumPath === undefined)(
