@@ -3,6 +3,7 @@ export * from './batch';
 export * from './distance';
 export * from './half';
 export * from './heap';
+export * from './hnsw';
 export * from './int8';
 export * from './scan';
 export * from './ivf';
