@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { METRICS } from '../../contracts/ann.ts';
+import { METRICS, ROW_STORAGES } from '../../contracts/ann.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 
 const share = z.number().min(0).max(1);
@@ -49,7 +49,12 @@ const Train = z
   });
 
 const Index = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('exact'), metric: z.enum(METRICS) }),
+  z.strictObject({
+    kind: z.literal('exact'),
+    metric: z.enum(METRICS),
+    storage: z.enum(ROW_STORAGES).optional(),
+    rescore: z.int().min(0).max(1000).optional(),
+  }),
   z.strictObject({
     kind: z.literal('hnsw'),
     metric: z.enum(METRICS),

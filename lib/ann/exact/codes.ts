@@ -12,7 +12,7 @@ export interface CodedQuery {
 }
 
 /** Rows between two pauses, in which an abort can arrive. */
-const PAUSE_ROWS = 2048;
+const PAUSE_ROWS = 512;
 /** Numbers that a kernel takes at once: rows are filled up with zeros to a multiple. */
 const GROUP: Record<CodedStorage, number> = { float16: 16, int8: 32 };
 

@@ -8,11 +8,13 @@ import type {
 } from '../../../contracts/ann.ts';
 import { ROW_STORAGES } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
+import { checkBitmap, countBits } from '../bitmap.ts';
 import { encodeIndexFile } from '../index-file.ts';
 import type { IndexKindModule } from '../kind.ts';
 import { Rows, throwIfAborted } from '../rows.ts';
+import type { Found } from '../rows.ts';
 import { numQueries, searchEach } from '../search-each.ts';
-import { checkInteger } from '../spec.ts';
+import { checkInteger, checkSearch } from '../spec.ts';
 import type { Vectors } from '../vectors.ts';
 import { roomFor, searchBlocks } from './block-search.ts';
 import { RowCodes } from './codes.ts';
@@ -28,7 +30,7 @@ const BLOCK_QUERIES = 16;
 /** Heaps of more candidates cost more than products save. */
 const MAX_BLOCK_ROOM = 4096;
 /** Bytes of rows from which on threads are sooner than the caller, for one query and for a batch. */
-const THREADS_BYTES = 4 << 20;
+const THREADS_BYTES = 8 << 20;
 /** Queries on threads at once; between them lies the room for their answers. */
 const THREADS_QUERIES = 256;
 
@@ -63,10 +65,8 @@ export class ExactIndex implements AnnIndex {
 
   search(query: Float32Array, options: SearchOptions): Neighbours {
     const ready = this.#rows.ready(query, options);
-    const scan = this.#scan(options);
-    const room = this.#room(options);
-    if (scan === undefined) return { ...this.#rows.scan(ready, options), plan: 'scan' };
-    return this.#answer(ready, room === 0 ? NOTHING : scan.here(ready, room, options.allowed), options);
+    if (!this.#usesCodes(options)) return { ...this.#rows.scan(ready, options), plan: 'scan' };
+    return this.#fromCodes(ready, this.#scanCodes.here(ready, this.#room(options), options.allowed), options);
   }
 
   /**
@@ -75,17 +75,32 @@ export class ExactIndex implements AnnIndex {
    */
   async searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]> {
     const count = numQueries(queries, this.dim);
-    const codes = this.#scan(options);
+    checkSearch(options);
+    checkBitmap(options.allowed, this.size);
     const best = Math.min(options.k, this.size);
-    if (codes === undefined && count >= BLOCK_QUERIES && best > 0 && roomFor(best) <= MAX_BLOCK_ROOM) {
+    const usesCodes = this.#usesCodes(options);
+    if (!usesCodes && count >= BLOCK_QUERIES && best > 0 && roomFor(best) <= MAX_BLOCK_ROOM) {
       return this.#inBlocks(queries, count, options);
     }
+    const scan = usesCodes ? this.#scanCodes : new Scan(this.#rows);
     const { threads } = this.#machine;
-    const scan = codes ?? new Scan(this.#rows);
     if (threads === undefined || best === 0 || count * scan.bytes < THREADS_BYTES) {
       return searchEach(this, queries, options);
     }
-    return this.#onThreads(scan, threads, queries, count, options);
+    const answers: Neighbours[] = [];
+    for (let from = 0; from < count; from += THREADS_QUERIES) {
+      const part = Array.from({ length: Math.min(THREADS_QUERIES, count - from) }, (_, i) =>
+        this.#rows.ready(this.#one(queries, from + i), options),
+      );
+      // A thread that is held up by other work leaves its share to the others.
+      const pieces = part.length < threads.size ? 2 * threads.size : 1;
+      const room = usesCodes ? this.#room(options) : best;
+      const found = await scan.onThreads(part, room, options.allowed, { threads, pieces, signal: options.signal });
+      for (const [i, one] of found.entries()) {
+        answers.push(usesCodes ? this.#fromCodes(part[i]!, one, options) : { ...one, plan: 'scan' });
+      }
+    }
+    return answers;
   }
 
   async #inBlocks(queries: Float32Array, count: number, options: SearchOptions): Promise<Neighbours[]> {
@@ -103,54 +118,33 @@ export class ExactIndex implements AnnIndex {
     return answers;
   }
 
-  async #onThreads(
-    scan: Scan,
-    threads: NonNullable<AnnMachine['threads']>,
-    queries: Float32Array,
-    count: number,
-    options: SearchOptions,
-  ): Promise<Neighbours[]> {
-    const { allowed, signal } = options;
-    const room = this.#room(options);
-    const answers: Neighbours[] = [];
-    for (let from = 0; from < count; from += THREADS_QUERIES) {
-      const part = Array.from({ length: Math.min(THREADS_QUERIES, count - from) }, (_, i) =>
-        this.#rows.ready(this.#one(queries, from + i), options),
-      );
-      // A thread that is held up by other work leaves its share to the others.
-      const pieces = part.length < threads.size ? 2 * threads.size : 1;
-      const found = await scan.onThreads(part, room, allowed, { threads, pieces, signal });
-      for (const [i, one] of found.entries()) answers.push(this.#answer(part[i]!, one, options));
-    }
-    return answers;
-  }
-
-  /** Of a scan's candidates. */
-  #answer(query: Float32Array, found: { rows: Int32Array; scores: Float32Array }, options: SearchOptions): Neighbours {
-    if (this.#scan(options) === undefined) return { ...found, plan: 'scan' };
+  /** What the candidates of the codes come to. */
+  #fromCodes(query: Float32Array, found: Found, options: SearchOptions): Neighbours {
     if (this.#rescore(options) > 0) return { ...this.#rows.rescore(query, found.rows, options.k), plan: 'codes' };
     if (this.spec.metric !== 'l2') return { ...found, plan: 'codes' };
-    // Half of it without the query's norm is what the codes were ordered by.
+    // Codes are ordered by half of it and without the query's norm.
     const norm = query.reduce((sum, value) => sum + value * value, 0);
     return { rows: found.rows, scores: found.scores.map((score) => Math.min(2 * score - norm, 0)), plan: 'codes' };
   }
 
-  /** Of the codes, where they are to be used. */
-  #scan({ exact }: SearchOptions): Scan | undefined {
-    return this.#codes === undefined || exact === true
-      ? undefined
-      : new Scan(this.#rows, this.#codes, this.#norms.halves);
+  /** Where no more rows are allowed than would be compared again, all of them are compared at once. */
+  #usesCodes({ exact, allowed, ...options }: SearchOptions): boolean {
+    if (this.#codes === undefined || exact === true) return false;
+    const numAllowed = allowed === undefined ? this.size : countBits(allowed, this.size);
+    return numAllowed > this.#room(options);
+  }
+
+  get #scanCodes(): Scan {
+    return new Scan(this.#rows, this.#codes, this.#norms.halves);
   }
 
   #rescore(options: SearchOptions): number {
-    if (this.#codes === undefined) return 0;
-    return options.rescore ?? this.spec.rescore ?? RESCORE[this.#codes.storage];
+    return options.rescore ?? this.spec.rescore ?? (this.#codes === undefined ? 0 : RESCORE[this.#codes.storage]);
   }
 
-  /** Candidates to choose. */
+  /** Candidates that the codes choose. */
   #room(options: SearchOptions): number {
-    const factor = this.#scan(options) === undefined ? 1 : Math.max(this.#rescore(options), 1);
-    return Math.min(options.k * factor, this.size);
+    return Math.min(options.k * Math.max(this.#rescore(options), 1), this.size);
   }
 
   #one(queries: Float32Array, i: number): Float32Array {
@@ -165,8 +159,6 @@ export class ExactIndex implements AnnIndex {
     return encodeIndexFile(this, { vectors: this.#rows.bytes() });
   }
 }
-
-const NOTHING = { rows: new Int32Array(), scores: new Float32Array() };
 
 /** Norms and codes follow from the rows: a file holds the rows only. */
 async function openExact(
