@@ -17,7 +17,7 @@ export type IvfCodes =
   | { kind: 'pq'; m: number; bits: 4 | 8; opq: boolean };
 
 /** How to build an index; a discriminated union so that each kind owns its parameters. */
-export type IndexSpec = ExactSpec | HnswSpec | IvfSpec | KdTreeSpec;
+export type IndexSpec = ExactSpec | HnswSpec | IvfSpec | KdTreeSpec | LshSpec;
 
 /** Brute force. `rescore`: with coarser storage, how many times k candidates are compared again in f32. */
 export type ExactSpec = {
@@ -57,7 +57,10 @@ export type KdTreeSpec = {
   checks: number;
   seed: number;
 };
-/** `tables` of `bits`-bit keys (hyperplanes) or of `bits` rotations (cross-polytope); `probes` buckets in all tables together. */
+/**
+ * `tables` of keys of `bits` hyperplanes, a bit each, or of `bits` cross-polytopes, of 8 bits each from 128 dimensions on;
+ * a key has at most 32 bits. `probes`: buckets that are read, in all tables together.
+ */
 export type LshSpec = {
   kind: 'lsh';
   metric: Metric;

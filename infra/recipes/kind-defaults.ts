@@ -31,6 +31,7 @@ export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec,
   hnsw: { m: 16, efConstruction: 200, efSearch: 64, seed: 1 },
   ivf: { numLists: 0, nprobe: 0, codes: { kind: 'flat' }, rescore: 8, seed: 1 },
   kdTree: { trees: 8, leafSize: 16, checks: 2048, seed: 1 },
+  lsh: { family: 'crossPolytope', tables: 16, bits: 2, probes: 256, seed: 1 },
 };
 
 /** The parts of a configuration that come in kinds, by their path: each kind's parameters, and what all kinds share. */

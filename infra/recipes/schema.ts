@@ -97,6 +97,15 @@ const Index = z.discriminatedUnion('kind', [
       path: ['checks'],
       message: 'only a single tree is exact: a forest needs at least 1',
     }),
+  z.strictObject({
+    kind: z.literal('lsh'),
+    metric: z.enum(METRICS),
+    family: z.enum(['hyperplane', 'crossPolytope']),
+    tables: count.max(512),
+    bits: count.max(32),
+    probes: count.max(1_000_000),
+    seed: z.int().min(0).max(0xffffffff),
+  }),
 ]);
 
 /** The table of a generation's endpoints travels between activities and workflows: 143 bytes each, 64 KiB a payload. */

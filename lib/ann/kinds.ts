@@ -4,12 +4,14 @@ import { hnsw } from './hnsw/hnsw.ts';
 import { ivf } from './ivf/ivf.ts';
 import { kdTree } from './kd-tree/kd-tree.ts';
 import type { IndexKindModule } from './kind.ts';
+import { lsh } from './lsh/lsh.ts';
 
 const KINDS: { readonly [K in IndexKind]: IndexKindModule<Extract<IndexSpec, { kind: K }>> } = {
   exact,
   hnsw,
   ivf,
   kdTree,
+  lsh,
 };
 
 /** The module of a spec's kind; `undefined` for a kind that is not known. */

@@ -11,3 +11,5 @@ export * from './kmeans';
 export { kdBoxes } from './kd-tree-boxes';
 export { kdBuild } from './kd-tree-build';
 export { kdSearch } from './kd-tree';
+export { lshFill, lshHash } from './lsh-build';
+export { lshScratch, lshSearch } from './lsh';
