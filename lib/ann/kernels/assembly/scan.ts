@@ -144,3 +144,18 @@ export function halfNorms(data: usize, dim: i32, from: i32, to: i32, out: usize)
   }
   return largest;
 }
+
+/** Reads `bytes` (a multiple of 128) and does next to nothing: how fast memory gives rows is what a scan is judged by. */
+export function readBytes(from: usize, bytes: usize): i32 {
+  let s0 = i32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  for (const end = from + bytes; from < end; from += 128) {
+    s0 = v128.or(s0, v128.or(v128.load(from), v128.load(from, 64)));
+    s1 = v128.or(s1, v128.or(v128.load(from, 16), v128.load(from, 80)));
+    s2 = v128.or(s2, v128.or(v128.load(from, 32), v128.load(from, 96)));
+    s3 = v128.or(s3, v128.or(v128.load(from, 48), v128.load(from, 112)));
+  }
+  return <i32>v128.any_true(v128.or(v128.or(s0, s1), v128.or(s2, s3)));
+}
