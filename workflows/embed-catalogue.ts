@@ -1,16 +1,15 @@
 import {
   allHandlersFinished,
   condition,
-  continueAsNew,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { EmbedCatalogueInput, EmbedCatalogueOutput, RetrainProgress } from '../contracts/workflows.ts';
 import { building, catalogue, embedding } from './activity-options.ts';
 import { runChild } from './children.ts';
 import { modelKey, progressQuery, statusKey } from './messages.ts';
+import { carryOn, isRunLong } from './continuation.ts';
 import { slidingWindow } from './sliding-window.ts';
 
 /** Chunks in flight: enough for several embed workers, few enough that a worker's loss repeats little. */
@@ -75,7 +74,7 @@ async function embedChunks(
       next: from.nextChunk,
       last: cursor.numChunks,
       width: WINDOW,
-      pause: () => started >= pauseAt || workflowInfo().continueAsNewSuggested,
+      pause: () => started >= pauseAt || isRunLong(),
     },
     async (chunk) => {
       started += 1;
@@ -88,7 +87,7 @@ async function embedChunks(
   );
   if (cursor.nextChunk < cursor.numChunks) {
     await condition(allHandlersFinished);
-    return continueAsNew<typeof embedCatalogue>({ ...input, cursor });
+    return carryOn<typeof embedCatalogue>({ ...input, cursor });
   }
   tell(`Assembling ${cursor.numChunks} chunks.`);
   const assembled = await building.assembleEmbeddings({ plan: cursor.plan, model, views });

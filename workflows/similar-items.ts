@@ -1,16 +1,15 @@
 import {
   allHandlersFinished,
   condition,
-  continueAsNew,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { SimilarItemsInput, SimilarItemsOutput } from '../contracts/similar.ts';
 import type { RetrainProgress } from '../contracts/workflows.ts';
 import { neighbours, similarRecords } from './activity-options.ts';
 import { generationKey, progressQuery, statusKey } from './messages.ts';
+import { carryOn, isRunLong } from './continuation.ts';
 import { slidingWindow } from './sliding-window.ts';
 
 /** Chunks in flight: each takes a core for a minute or so, and more waiting tasks would only queue. */
@@ -44,7 +43,7 @@ export async function similarItems(input: SimilarItemsInput): Promise<SimilarIte
       next: cursor.nextChunk,
       last: numChunks,
       width: WINDOW,
-      pause: () => started >= pauseAt || workflowInfo().continueAsNewSuggested,
+      pause: () => started >= pauseAt || isRunLong(),
     },
     async (chunk) => {
       started += 1;
@@ -55,7 +54,7 @@ export async function similarItems(input: SimilarItemsInput): Promise<SimilarIte
   );
   if (nextChunk < numChunks) {
     await condition(allHandlersFinished);
-    return continueAsNew<typeof similarItems>({ ...input, cursor: { ...cursor, nextChunk } });
+    return carryOn<typeof similarItems>({ ...input, cursor: { ...cursor, nextChunk } });
   }
   tell(`Joining ${numChunks} chunks.`);
   const { artifact, reused, ...counts } = await neighbours.assembleSimilar({ index, config });
