@@ -7,6 +7,8 @@ export * from './hnsw';
 export * from './int8';
 export * from './scan';
 export * from './ivf';
+export { products } from './ivf-codes';
+export { ivfEncode, ivfEncodeScratch } from './ivf-encode';
 export * from './kmeans';
 export { kdBoxes } from './kd-tree-boxes';
 export { kdBuild } from './kd-tree-build';
