@@ -5,11 +5,12 @@ import { Kernels } from '../kernels/kernels.ts';
 import { createBitmap, hasBit, setBit } from '../bitmap.ts';
 import type { Vectors } from '../vectors.ts';
 import { numListsFor } from './auto.ts';
+import { addCodes } from './codes.ts';
 import { assignRows, trainCells } from './kmeans.ts';
 import type { TrainingRows } from './kmeans.ts';
 import { allocatePanels, fillPanels, halfNegativeSquare } from './panels.ts';
-import { allocatePart } from './parts.ts';
-import type { Layout } from './parts.ts';
+import { allocatePart, placeDescriptor } from './parts.ts';
+import type { Layout, PlacedIvf } from './parts.ts';
 import { callRunner } from './call-runner.ts';
 import type { RunCalls } from './call-runner.ts';
 
@@ -83,7 +84,9 @@ async function assign(work: {
   const { vectors, panels, at, numLists, run, options } = work;
   const { kernels, address, dim, size } = vectors;
   const { onProgress } = options;
-  await assignRows({ kernels, address, stride: dim * 4, panels, count: size, cells: at, scores: 0, run, onProgress });
+  await kernels.longScratch(() =>
+    assignRows({ kernels, address, stride: dim * 4, panels, count: size, cells: at, scores: 0, run, onProgress }),
+  );
   const cells = kernels.i32(at, size);
   const offsets = new Int32Array(numLists + 1);
   for (const cell of cells) offsets[cell + 1]!++;
@@ -137,11 +140,9 @@ function sampleRows(vectors: Vectors, mean: Float32Array, wanted: number, random
   return { kernels, address, stride: dim * 4, dim, numRows };
 }
 
-/** Lists, then codes. */
-export async function buildIvf(spec: IvfSpec, vectors: Vectors, options: BuildOptions): Promise<Layout> {
-  if (vectors.size === 0) {
-    return { vectors, kernelMetric: 0, numLists: 0, codesKind: 0, m: 0, parts: {} };
-  }
-  const lists = await buildLists(spec, vectors, options);
-  return lists.layout;
+/** Lists, then codes. @throws LookalikeError `cancelled` */
+export async function buildIvf(spec: IvfSpec, vectors: Vectors, options: BuildOptions): Promise<PlacedIvf> {
+  if (vectors.size > 0) return addCodes(await buildLists(spec, vectors, options), spec, options);
+  const layout = { vectors, kernelMetric: 0, numLists: 0, codesKind: 0, m: 0, parts: {} };
+  return { layout, descriptor: placeDescriptor(layout) };
 }

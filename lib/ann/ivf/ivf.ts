@@ -8,8 +8,8 @@ import { searchMany } from './batch.ts';
 import { buildIvf } from './build.ts';
 import { checkIvf } from './check.ts';
 import { loadIvf } from './load.ts';
-import { imbalanceOf, PARTS, placeDescriptor } from './parts.ts';
-import type { Descriptor, Layout } from './parts.ts';
+import { imbalanceOf, PARTS } from './parts.ts';
+import type { Descriptor, Layout, PlacedIvf } from './parts.ts';
 import { kernelCall, readAnswers, searchRoom } from './search-call.ts';
 import type { Effort } from './search-call.ts';
 
@@ -24,12 +24,12 @@ export class IvfIndex implements AnnIndex {
   readonly #machine: AnnMachine;
   readonly #descriptor: Descriptor;
 
-  constructor(spec: IvfSpec, layout: Layout, machine: AnnMachine) {
+  constructor(spec: IvfSpec, { layout, descriptor }: PlacedIvf, machine: AnnMachine) {
     this.spec = spec;
     this.layout = layout;
     this.#rows = new Rows(layout.vectors, spec.metric);
     this.#machine = machine;
-    this.#descriptor = layout.vectors.size === 0 ? { address: 0, positions: 0 } : placeDescriptor(layout);
+    this.#descriptor = descriptor;
   }
 
   get dim(): number {

@@ -79,6 +79,11 @@ export interface Descriptor {
   positions: number;
 }
 
+export interface PlacedIvf {
+  layout: Layout;
+  descriptor: Descriptor;
+}
+
 export function allocatePart(kernels: Kernels, bytes: number): Part {
   return { address: kernels.allocate(bytes), bytes };
 }
@@ -91,6 +96,7 @@ export function placePart(kernels: Kernels, values: ArrayBufferView): Part {
 export function placeDescriptor(layout: Layout): Descriptor {
   const { vectors, kernelMetric, numLists, codesKind, m, parts } = layout;
   const { kernels, dim, size } = vectors;
+  if (size === 0) return { address: 0, positions: 0 };
   const offsets = kernels.i32(parts.offsets!.address, numLists + 1);
   const positions = kernels.place(positionsOf(kernels.i32(parts.ids!.address, size)));
   const derived = {

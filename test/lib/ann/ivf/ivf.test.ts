@@ -8,11 +8,14 @@ import { seededVectors } from '../seeded-vectors.ts';
 
 const CODES: Record<string, IvfCodes> = {
   flat: { kind: 'flat' },
+  sq8: { kind: 'sq8' },
+  pq8: { kind: 'pq', m: 4, bits: 8, opq: false },
+  'rotated pq4': { kind: 'pq', m: 4, bits: 4, opq: true },
 };
 const specOf =
   (codes: IvfCodes, changes: object = {}) =>
   (metric: Metric): IndexSpec => ({
-    ...{ kind: 'ivf', metric, numLists: 40, nprobe: 8, codes, rescore: 4, seed: 5 },
+    ...{ kind: 'ivf', metric, numLists: 40, nprobe: 8, codes, rescore: 12, seed: 5 },
     ...changes,
   });
 
@@ -35,10 +38,10 @@ describe.each(Object.entries(CODES))('lists of %s', (_, codes) => {
   );
 
   it('looking at all lists finds what a scan finds', async () => {
-    const vectors = seededVectors(1000, 19, 9);
+    const vectors = seededVectors(1000, 20, 9);
     for (const metric of METRICS) {
       const index = await buildOf(specOf(codes, { rescore: 50 })(metric), vectors);
-      for (const query of seededVectors(20, 19, 10)) {
+      for (const query of seededVectors(20, 20, 10)) {
         const found = index.search(query, { k: 10, nprobe: 40 });
         expect(found).toEqual({ ...index.search(query, { k: 10, exact: true }), plan: 'lists' });
       }
