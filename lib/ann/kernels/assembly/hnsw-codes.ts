@@ -83,7 +83,7 @@ export function touch(row: i32): i32 {
     return load<i32>(at);
   }
   const at = codes + <usize>row * <usize>codeBytes;
-  return load<i32>(at);
+  return load<i32>(at) ^ load<i32>(at, 64);
 }
 
 /** i16 [length] times i8 [length], a multiple of 16. */

@@ -49,41 +49,32 @@ export function walk(target: usize, start: i32, level: i32, ef: i32, scratch: us
   list = visited + visitedBytes();
   memory.fill(visited, 0, visitedBytes());
   startPool(list + listBytes(), ef);
-  isNew(start);
+  store<u32>(visited + ((<usize>(start >>> 5)) << 2), 1 << (start & 31));
   offerToPool(near(target, start), start);
   const degree = degreeAt(level);
   for (let row = nextOfPool(); row >= 0; row = nextOfPool()) {
-    const links = linksOf(row, level);
-    listSize = 0;
-    for (let i = 0; i < degree; i++) {
-      const other = load<i32>(links + ((<usize>i) << 2));
-      if (other < 0) break;
-      if (isNew(other)) enlist(other);
+    enlist(linksOf(row, level), degree);
+    // There is no prefetch in WebAssembly; loads that nothing waits for overlap, so rows are on their way before their turn.
+    for (let i = 0; i < listSize; i++) sink ^= touch(load<i32>(list + ((<usize>i) << 2)));
+    for (let i = 0; i < listSize; i++) {
+      const other = load<i32>(list + ((<usize>i) << 2));
+      offerToPool(near(target, other), other);
     }
-    offerList(target);
   }
 }
 
-/** Whether the row was not met yet; from now on it was. */
-function isNew(row: i32): bool {
-  const at = visited + ((<usize>(row >>> 5)) << 2);
-  const word = load<u32>(at);
-  const bit: u32 = 1 << (row & 31);
-  if ((word & bit) !== 0) return false;
-  store<u32>(at, word | bit);
-  return true;
-}
-
-// There is no prefetch in WebAssembly; loads that nothing waits for overlap, so the rows are on their way when their turn comes.
-function enlist(row: i32): void {
-  sink ^= touch(row);
-  store<i32>(list + ((<usize>listSize) << 2), row);
-  listSize++;
-}
-
-function offerList(target: usize): void {
-  for (let i = 0; i < listSize; i++) {
-    const row = load<i32>(list + ((<usize>i) << 2));
-    offerToPool(near(target, row), row);
+/** Lists the linked rows that were not met yet; from now on they were. Without a branch on that: it could not be foreseen. */
+function enlist(links: usize, degree: i32): void {
+  let at = list;
+  const end = links + ((<usize>degree) << 2);
+  for (; links < end; links += 4) {
+    const row = load<i32>(links);
+    if (row < 0) break;
+    const word = visited + ((<usize>(row >>> 5)) << 2);
+    const bits = load<u32>(word);
+    store<u32>(word, bits | (1 << (row & 31)));
+    store<i32>(at, row);
+    at += (<usize>(~(bits >>> (row & 31)) & 1)) << 2;
   }
+  listSize = <i32>((at - list) >>> 2);
 }
