@@ -26,7 +26,7 @@ export type ExactSpec = {
   storage?: RowStorage;
   rescore?: number;
 };
-/** `storage`: what walks compare; with int8 a quarter of the bytes travels, and the best of a walk are compared in f32. */
+/** `storage`: what walks compare, int8 if absent: a quarter of the bytes travels, and the best found are compared in f32. */
 export type HnswSpec = {
   kind: 'hnsw';
   metric: Metric;
@@ -137,12 +137,21 @@ export interface KernelCall {
   args: readonly number[];
 }
 
-/** Products of matrices beside the caller, as fast as the machine can; rounded in an order of their own. */
+/** Products of matrices on threads beside the caller, as fast as the machine can; rounded in an order of their own. */
 export interface BlockProduct {
   /** How many run at once; twice as many under way keep it busy. */
   readonly size: number;
-  /** `out[i * numQueries + j]` = rows[i] . queries[j], all f32, row-major, over shared memory. */
-  multiply(rows: Float32Array, queries: Float32Array, dim: number, out: Float32Array): Promise<void>;
+  /** Takes the steps in order, all on one thread. @throws Error when the library or a kernel fails */
+  run(memory: object, dim: number, steps: readonly ProductStep[]): Promise<void>;
+}
+/** `out[i * numQueries + j]` = rows[i] . queries[j], all f32, row-major, at addresses of the memory; `then` uses it. */
+export interface ProductStep {
+  rows: number;
+  numRows: number;
+  queries: number;
+  numQueries: number;
+  out: number;
+  then: KernelCall;
 }
 
 /** What an index may use beyond the thread it runs in. */

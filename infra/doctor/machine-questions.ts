@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LookalikeError } from '../../contracts/errors.ts';
+import { createBuilder } from '../../lib/ann/index.ts';
 import type { Config } from '../config/env.ts';
 import { missing, ok, warning } from './check.ts';
 import type { Question } from './check.ts';
@@ -34,18 +35,16 @@ export function machineQuestions(config: Pick<Config, 'dataDir' | 'cacheDir'>): 
       },
     },
     {
-      name: 'hnswlib-node',
-      why: 'indexes of kind hnsw',
-      fix: 'npm rebuild hnswlib-node (needs a C++ compiler and Python)',
+      name: 'index kernels',
+      why: 'search; WebAssembly with SIMD and shared memory',
+      fix: 'run it by `npx lookalike`, which brings its own Node',
       async ask() {
-        const { default: hnswlib } = await import('hnswlib-node');
-        const index = new hnswlib.HierarchicalNSW('l2', 2);
-        index.initIndex(2);
-        index.addPoint([0, 0], 0);
-        index.addPoint([1, 1], 1);
-        const [nearest] = index.searchKnn([0.9, 0.9], 1).neighbors;
+        const builder = createBuilder({ kind: 'exact', metric: 'l2' }, 2);
+        builder.add(Float32Array.of(0, 0));
+        builder.add(Float32Array.of(1, 1));
+        const nearest = (await builder.build()).search(Float32Array.of(0.9, 0.9), { k: 1 }).rows[0];
         if (nearest !== 1) throw new LookalikeError('missingDependency', `Expected row 1, got ${nearest}.`);
-        return ok('loads and answers');
+        return ok('load and answer');
       },
     },
     diskQuestion('disk of the data directory', config.dataDir, 'LOOKALIKE_DATA_DIR'),

@@ -58,6 +58,7 @@ const Index = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('hnsw'),
     metric: z.enum(METRICS),
+    storage: z.enum(['float32', 'int8']).optional(),
     m: z.int().min(2).max(256),
     efConstruction: count.max(10_000),
     efSearch: count.max(100_000),

@@ -4,6 +4,7 @@ import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { EmbeddingsSummary } from '../../contracts/model.ts';
+import { INDEX_FILE_VERSION } from '../../lib/ann/index.ts';
 import type { BuildTaskInput, BuildTaskOutput } from './build-task.ts';
 import { INDEX_FILE, ROWS_FILE, withTempFolder } from './files.ts';
 import { runHeavyTask } from './heavy-task.ts';
@@ -37,7 +38,7 @@ export async function buildShard(input: BuildShardInput): Promise<Artifact> {
   const derivation: Derivation = {
     kind: 'shard',
     inputs: { snapshot, embeddings, model },
-    config: { spec: spec, shard, numShards },
+    config: { spec: spec, shard, numShards, format: INDEX_FILE_VERSION },
     seed: 'seed' in spec ? spec.seed : null,
   };
   const made = await stores.artifacts.find(derivation);

@@ -6,7 +6,7 @@ export function recallAdvice(spec: IndexSpec): string {
     case 'exact':
       return 'An exact index finds all neighbours: ask for at most 1.';
     case 'hnsw':
-      return `Raise efSearch (now ${spec.efSearch}), then efConstruction (${spec.efConstruction}) and m (${spec.m}), or use exact.`;
+      return `Raise efSearch (now ${spec.efSearch}), then efConstruction (${spec.efConstruction}) and m (${spec.m}); then try storage float32 (now ${spec.storage ?? 'int8'}), or use exact.`;
     case 'ivf': {
       const codes = spec.codes.kind === 'flat' ? '' : `, rescore (${spec.rescore})`;
       return `Raise nprobe (now ${spec.nprobe}; 0 stands for the root of the number of lists)${codes}, or use hnsw.`;

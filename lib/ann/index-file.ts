@@ -9,7 +9,8 @@ import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
  * then the sections, each starting at a multiple of 64 so that vectors are usable in place.
  */
 const MAGIC = 'LKLKANN1';
-const VERSION = 1;
+/** Part of what names a shard: files of another version are built anew instead of found. */
+export const INDEX_FILE_VERSION = 2;
 const PREFIX_BYTES = 48;
 const ALIGNMENT = 64;
 /** Hashing pauses this often, so that queries served by the same thread wait a few milliseconds at most. */
@@ -55,7 +56,7 @@ export async function encodeIndexFile(
 
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.write(MAGIC, 0, 'latin1');
-  prefix.writeUInt32LE(VERSION, 8);
+  prefix.writeUInt32LE(INDEX_FILE_VERSION, 8);
   prefix.writeUInt32LE(header.length, 12);
   createHash('sha256').update(header).digest().copy(prefix, 16);
   const parts: Uint8Array[] = [prefix, header, padding(PREFIX_BYTES + header.length)];
@@ -93,7 +94,8 @@ function readHeader(file: Uint8Array, checkSpec: (spec: IndexSpec, dim: number) 
   if (bytes.length < PREFIX_BYTES) throw corrupt(`at least ${PREFIX_BYTES} bytes, got ${bytes.length}`);
   if (bytes.toString('latin1', 0, 8) !== MAGIC) throw corrupt(`it to start with ${MAGIC}, and it does not`);
   const version = bytes.readUInt32LE(8);
-  if (version !== VERSION) throw corrupt(`format version ${VERSION}, got ${version}; rebuild the index`);
+  if (version !== INDEX_FILE_VERSION)
+    throw corrupt(`format version ${INDEX_FILE_VERSION}, got ${version}; rebuild the index`);
   const end = PREFIX_BYTES + bytes.readUInt32LE(12);
   const text = bytes.subarray(PREFIX_BYTES, end);
   if (bytes.length < end || !createHash('sha256').update(text).digest().equals(bytes.subarray(16, 48))) {

@@ -7,6 +7,7 @@ import { checkSpec } from './spec.ts';
 import { placedVectors, VectorCollector } from './vectors.ts';
 
 export { createBitmap, setBit } from './bitmap.ts';
+export { INDEX_FILE_VERSION } from './index-file.ts';
 
 /**
  * Starts an index of `dim` dimensions.

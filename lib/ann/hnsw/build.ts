@@ -13,8 +13,11 @@ const MAX_BATCH_SHARE = 1 / 50;
 const MAX_BATCH = 8192;
 /** Below that a batch is not worth sending to other threads. */
 const MIN_SHARED_BATCH = 16;
-/** Rows of one call, after which an abort can take effect. */
+/** Rows of one call at most, after which an abort can take effect, and at least, for what a call costs. */
 const CALL_ROWS = 64;
+const MIN_CALL_ROWS = 4;
+/** Calls of a round for each thread: the last to end is waited for, so that it should be short beside all. */
+const CALLS_PER_THREAD = 16;
 
 /**
  * Inserts all rows. The graph depends on the rows and the spec alone, however many threads work on it.
@@ -34,7 +37,7 @@ export async function buildGraph(
     const orderAt = kernels.place(order);
     const numThreads = machine.threads?.size ?? 1;
     const ef = Math.min(spec.efConstruction, size);
-    const chooseRooms = rooms(numThreads * 2, kernels.run.hnswChooseBytes(head, ef));
+    const chooseRooms = rooms(numThreads * CALLS_PER_THREAD, kernels.run.hnswChooseBytes(head, ef));
 
     for (let from = 1; from < size;) {
       onProgress?.(from);
@@ -42,13 +45,14 @@ export async function buildGraph(
       const isShared = to - from >= MIN_SHARED_BATCH;
       for (let start = from; start < to; start += chooseRooms.length * CALL_ROWS) {
         const end = Math.min(to, start + chooseRooms.length * CALL_ROWS);
-        const cuts = cut(start, end, isShared ? chooseRooms.length : 1);
+        const numCalls = isShared ? Math.min(chooseRooms.length, Math.ceil((end - start) / MIN_CALL_ROWS)) : 1;
+        const cuts = cut(start, end, numCalls);
         await run(
           cuts.map(([a, b], i) => ({ name: 'hnswChooseLinks', args: [head, orderAt, a, b, ef, chooseRooms[i]!] })),
           isShared,
         );
       }
-      await takeUp(from, to, isShared ? numThreads * 2 : 1);
+      await takeUp(from, to, isShared ? numThreads * 4 : 1);
       from = to;
     }
     onProgress?.(size);
