@@ -8,6 +8,7 @@ import type {
   LshSpec,
   Metric,
 } from '../../contracts/ann.ts';
+import { divisorUpTo, MAX_PARTS } from '../../lib/ann/auto-candidates.ts';
 import { KIND_NAMES } from '../../lib/ann/kinds.ts';
 import type { Effort } from './contender.ts';
 import type { PeerBuild } from './peers.ts';
@@ -125,13 +126,6 @@ export function numListsFor(numRows: number): number {
   return Math.max(1, Math.min(wanted, Math.floor(numRows / 39)));
 }
 
-/** The largest divisor of `dim` that is at most `most`. */
-export function divisorUpTo(dim: number, most: number): number {
-  let m = Math.max(1, Math.floor(most));
-  while (dim % m !== 0) m--;
-  return m;
-}
-
 function sweepIvf({ numRows, dim, metric, seed, quick }: Shape): Comparison<IvfSpec>[] {
   const numLists = numListsFor(numRows);
   const base = { kind: 'ivf', metric, numLists, nprobe: 8, seed } as const;
@@ -139,8 +133,8 @@ function sweepIvf({ numRows, dim, metric, seed, quick }: Shape): Comparison<IvfS
   const plain = efforts(quick, 'nprobe', probes);
   const coded = (rescore: number): Effort[] => efforts(quick, 'nprobe', probes, { rescore });
   const lists = (factory: string): string => `IVF${numLists},${factory}`;
-  const m8 = divisorUpTo(dim, dim / 4);
-  const m4 = divisorUpTo(dim, dim / 2);
+  const m8 = divisorUpTo(dim, Math.min(MAX_PARTS, dim / 4));
+  const m4 = divisorUpTo(dim, Math.min(MAX_PARTS, dim / 2));
   const peer = (name: string, factory: string, tried: readonly Effort[]): PeerBuild => ({
     name,
     library: 'faiss',
