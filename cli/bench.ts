@@ -5,7 +5,15 @@ import { METRICS } from '../contracts/ann.ts';
 import type { Metric } from '../contracts/ann.ts';
 import { LookalikeError } from '../contracts/errors.ts';
 import type { VectorSource } from '../infra/bench/bench-options.ts';
-import { AT_RECALL_HEADING, atRecallCells, RESULT_HEADING, resultCells } from '../infra/bench/result-table.ts';
+import { recommendIndex } from '../infra/bench/recommend-index.ts';
+import {
+  AT_RECALL_HEADING,
+  atRecallCells,
+  AUTO_HEADING,
+  autoCells,
+  RESULT_HEADING,
+  resultCells,
+} from '../infra/bench/result-table.ts';
 import { runBench } from '../infra/bench/run-bench.ts';
 import { SWEPT_KINDS } from '../infra/bench/sweeps.ts';
 import type { SweptKind } from '../infra/bench/sweeps.ts';
@@ -31,6 +39,9 @@ interface BenchAnnOptions {
   python: string;
   out?: string;
   quick?: boolean;
+  auto?: boolean;
+  recall: number;
+  maxBytes?: number;
 }
 
 /** `bench ann`: every kind of index over its parameters, beside faiss and hnswlib where Python has them. */
@@ -54,6 +65,9 @@ export function addBenchCommand(program: Command): void {
       .option('--seed <number>', 'of drawn vectors, held-out queries and indices', wholeNumber(0, 2 ** 31), 1)
       .option('--python <path>', 'a Python that may have faiss and hnswlib; none: no peers', 'python3')
       .option('--out <folder>', 'where result.json, SVG, PNG and report.html go (default: no files)')
+      .option('--auto', 'only recommend: the kind and parameters that answer soonest for --recall within --max-bytes')
+      .option('--recall <share>', 'with --auto: part of the true neighbours to be found', share, 0.95)
+      .option('--max-bytes <count>', 'with --auto: memory that an index may take', wholeNumber(1))
       .option('--quick', 'fewer parameters and shorter rounds: to see it work, not to quote'),
     runBenchAnn,
   );
@@ -62,6 +76,7 @@ export function addBenchCommand(program: Command): void {
 async function runBenchAnn(context: CommandContext, options: BenchAnnOptions): Promise<void> {
   const { metric, k, kinds, threads, seed, python, quick = false, out } = options;
   const { progress, signal } = context;
+  if (options.auto === true) return recommend(context, options);
   const tasks = new Map<string, ReturnType<typeof progress.task>>();
   const result = await runBench(
     { source: sourceOf(options), metric, k, kinds, threads, seed, quick, python: python === 'none' ? null : python },
@@ -92,6 +107,17 @@ async function runBenchAnn(context: CommandContext, options: BenchAnnOptions): P
   );
 }
 
+/** Measures candidates on a sample and says which to take, as `--set` would name it. */
+async function recommend(context: CommandContext, options: BenchAnnOptions): Promise<void> {
+  const { metric, k, recall, maxBytes = null, threads, seed } = options;
+  const source = sourceOf(options);
+  const choice = await recommendIndex(
+    { source, metric, k, recall, maxBytes, threads, seed },
+    { signal: context.signal, useStores: (use) => withStores(context, use) },
+  );
+  context.print(choice, () => [table(AUTO_HEADING, autoCells(choice.measured)), '', choice.reason].join('\n'));
+}
+
 /** @throws LookalikeError `invalidInput` when options contradict each other */
 function sourceOf(options: BenchAnnOptions): VectorSource {
   const { vectors, queries, column, catalogue, n, dim, noiseRank } = options;
@@ -107,6 +133,13 @@ function sourceOf(options: BenchAnnOptions): VectorSource {
   if (vectors !== undefined) return { kind: 'file', path: vectors, queries, column, size: n };
   if (catalogue !== undefined) return { kind: 'catalogue', catalogue, size: n };
   return { kind: 'synthetic', size: n ?? 10_000, dim: dim ?? 128, noiseRank };
+}
+
+/** A number from 0 to 1, for commander. */
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError(`Expected a number from 0 to 1, got "${text}".`);
 }
 
 /** Kinds of index, for commander. */

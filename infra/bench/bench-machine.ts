@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { AnnMachine, BlockProduct } from '../../contracts/ann.ts';
+import { Kernels } from '../../lib/ann/kernels/kernels.ts';
 import { startBlockProduct } from '../ann/block-product.ts';
 import { startKernelThreads } from '../ann/kernel-threads.ts';
 
@@ -25,6 +26,9 @@ export async function withMachine<T>(threads: number, use: (machine: AnnMachine)
  * the process.
  */
 async function warmUp(blockProduct: BlockProduct): Promise<void> {
-  const one = (): Float32Array => new Float32Array(new SharedArrayBuffer(4));
-  await Promise.all(Array.from({ length: blockProduct.size }, () => blockProduct.multiply(one(), one(), 1, one())));
+  const kernels = new Kernels();
+  const at = kernels.allocate(64);
+  const then = { name: 'heapSort', args: [at, at, 0] };
+  const step = { rows: at, numRows: 1, queries: at, numQueries: 1, out: at + 4, then };
+  await Promise.all(Array.from({ length: blockProduct.size }, () => blockProduct.run(kernels.memory, 1, [step])));
 }

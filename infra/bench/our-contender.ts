@@ -3,6 +3,7 @@ import type { AnnMachine, IndexSpec, SearchOptions } from '../../contracts/ann.t
 import { createBuilder } from '../../lib/ann/index.ts';
 import type { Answers, Contender, Effort } from './contender.ts';
 import type { Dataset } from './dataset.ts';
+import { specText } from './spec-text.ts';
 import { rowOf } from './vector-set.ts';
 
 export interface OurBuild {
@@ -72,17 +73,4 @@ export async function buildOurs({ name, spec, efforts }: OurBuild, context: Buil
     },
     close: () => Promise.resolve(),
   };
-}
-
-/** Its parameters in words; what a search overrides is told with the search again. */
-function specText(spec: IndexSpec): string {
-  const told = Object.entries(spec).filter(([name]) => !['kind', 'metric', 'seed'].includes(name));
-  return told.map(([name, value]) => `${name}=${valueText(value)}`).join(', ');
-}
-
-/** Codes are told as `pq m=32 bits=8 opq=false`. */
-function valueText(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  const { kind, ...rest } = value as { kind: string };
-  return [kind, ...Object.entries(rest).map(([name, inner]) => `${name}=${String(inner)}`)].join(' ');
 }

@@ -1,5 +1,7 @@
+import type { AutoMeasured } from '../../lib/ann/auto.ts';
 import type { AtRecall } from './at-recall.ts';
 import type { BenchRow } from './measure.ts';
+import { specText } from './spec-text.ts';
 
 /** Columns of the table, in order: heading and cell. */
 const COLUMNS: readonly (readonly [heading: string, cell: (row: BenchRow) => string | number])[] = [
@@ -49,6 +51,20 @@ export function atRecallCells(lines: readonly AtRecall[]): string[][] {
     buildSeconds.toFixed(2),
     peer ?? '',
     ...[ratios?.single, ratios?.batch, ratios?.build, ratios?.memory].map(ratio),
+  ]);
+}
+
+export const AUTO_HEADING = ['INDEX', 'recall', 'expected', 'ms', 'expected ms', 'expected MiB'];
+
+/** The cells of what a recommendation rests on, as text. */
+export function autoCells(measured: readonly AutoMeasured[]): string[][] {
+  return measured.map(({ spec, recall, expectedRecall, millis, expectedMillis, expectedBytes }) => [
+    `${spec.kind} ${specText(spec)}`.trim(),
+    recall.toFixed(4),
+    expectedRecall.toFixed(4),
+    millis.toPrecision(3),
+    expectedMillis.toPrecision(3),
+    (expectedBytes / 2 ** 20).toFixed(1),
   ]);
 }
 
