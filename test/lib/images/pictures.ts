@@ -20,3 +20,17 @@ export function gradient(width: number, height: number): Sharp {
   }
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
+
+/** A plain JPEG that is to be turned right for viewing, as its EXIF says, which stands just before the pixels. */
+export async function exifBehindTheSize(picture: Sharp): Promise<Buffer> {
+  const plainJpeg = await picture.clone().jpeg({ quality: 100 }).toBuffer();
+  // Also holds a colour profile, which would make it anything but plain.
+  const turned = await picture.clone().withMetadata({ orientation: 6 }).jpeg().toBuffer();
+  const exif = turned.indexOf(Buffer.from([0xff, 0xe1]));
+  const scan = plainJpeg.indexOf(Buffer.from([0xff, 0xda]));
+  return Buffer.concat([
+    plainJpeg.subarray(0, scan),
+    turned.subarray(exif, exif + 2 + turned.readUInt16BE(exif + 2)),
+    plainJpeg.subarray(scan),
+  ]);
+}

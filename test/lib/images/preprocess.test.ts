@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Preprocessing } from '../../../contracts/model.ts';
 import { preprocess, preprocessViews } from '../../../lib/images/preprocess.ts';
-import { ORANGE, gradient, plain } from './pictures.ts';
+import { ORANGE, exifBehindTheSize, gradient, plain } from './pictures.ts';
 
 const P: Preprocessing = {
   resizeShorterSide: 256,
@@ -69,6 +69,15 @@ describe('preprocess', () => {
     const turned = await sharp(upright).rotate(270).withMetadata({ orientation: 6 }).png().toBuffer();
     const [expected, actual] = await Promise.all([preprocess(upright, P), preprocess(turned, P)]);
     expectNear(actual, expected, 1);
+  });
+
+  it('turns it also where the EXIF stands behind the size', async () => {
+    const stored = gradient(400, 300);
+    const [expected, actual] = await Promise.all([
+      preprocess(await stored.clone().rotate(90).png().toBuffer(), P),
+      preprocess(await exifBehindTheSize(stored), P),
+    ]);
+    expectNear(actual, expected, 4);
   });
 
   it.each([
