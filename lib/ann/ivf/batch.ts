@@ -1,15 +1,18 @@
 import type { AnnMachine, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import type { Rows } from '../rows.ts';
 import { numQueries } from '../search-each.ts';
-import { callRunner } from './call-runner.ts';
+import { runCalls } from '../run-calls.ts';
 import { kernelCall, readAnswers, searchRoom } from './search-call.ts';
-import type { Effort } from './search-call.ts';
+import type { Effort, SearchRoom } from './search-call.ts';
 
-/** Queries of one kernel call: the more, the more of them share the reading of a list. */
-const LISTS_QUERIES = 1024;
+/** Queries of one kernel call: as many as let some 8 of them share the reading of a list, within limits. */
+const SHARED_READS = 8;
+const LISTS_QUERIES = [512, 4096] as const;
 const SCAN_QUERIES = 16;
 /** Without threads an abort arrives between calls alone. */
 const ALONE_QUERIES = 128;
+/** Calls under way for each thread: while one runs, the answers of another are read and its next queries laid out. */
+const LANES_PER_THREAD = 2;
 
 interface BatchSearch {
   queries: Float32Array;
@@ -27,34 +30,43 @@ export async function searchMany(batch: BatchSearch): Promise<Neighbours[]> {
   const { queries, rows, descriptor, machine, options, effort, retry } = batch;
   const { kernels, dim, size } = rows.vectors;
   const count = numQueries(queries, dim);
-  const ready = Array.from({ length: count }, (_, i) => rows.ready(queries.subarray(i * dim, (i + 1) * dim), options));
-  if (effort.wanted === 0) return ready.map(retry);
-  const numLanes = machine.threads?.size ?? 1;
-  const most = effort.plan === 'scan' ? SCAN_QUERIES : machine.threads === undefined ? ALONE_QUERIES : LISTS_QUERIES;
-  const perCall = Math.max(1, Math.min(most, Math.ceil(count / numLanes)));
-  const run = callRunner(kernels, machine, options.signal);
-  const answers: Neighbours[] = [];
+  const readyQuery = (i: number): Float32Array => rows.ready(queries.subarray(i * dim, (i + 1) * dim), options);
+  if (effort.wanted === 0) return Array.from({ length: count }, (_, i) => retry(readyQuery(i)));
+  const { signal, allowed } = options;
+  const numLanes = machine.threads === undefined ? 1 : machine.threads.size * LANES_PER_THREAD;
+  const perCall = Math.max(1, Math.min(queriesPerCall(effort, machine), Math.ceil(count / numLanes)));
+  const answers: Neighbours[] = Array<Neighbours>(count);
   await kernels.longScratch(async () => {
-    const { allowed } = options;
     const bitmap = allowed === undefined ? 0 : kernels.place(allowed.subarray(0, Math.ceil(size / 32)));
-    const lanes = Array.from({ length: Math.min(numLanes, Math.ceil(count / perCall)) }, () =>
+    let next = 0;
+    const work = async (room: SearchRoom): Promise<void> => {
+      while (next < count) {
+        const from = next;
+        const to = (next = Math.min(count, from + perCall));
+        const place = kernels.f32(room.queries, perCall * dim);
+        for (let i = from; i < to; i++) {
+          place.set(readyQuery(i), (i - from) * dim);
+        }
+        await runCalls(kernels, machine, [kernelCall(descriptor, room, to - from, effort, bitmap)], signal);
+        for (const [i, answer] of readAnswers(kernels, room, to - from, effort).entries()) answers[from + i] = answer;
+      }
+    };
+    const rooms = Array.from({ length: Math.min(numLanes, Math.ceil(count / perCall)) }, () =>
       searchRoom(kernels, descriptor, dim, perCall, effort),
     );
-    for (let first = 0; first < count; first += perCall * lanes.length) {
-      const parts = lanes
-        .map((room, lane) => {
-          const from = first + lane * perCall;
-          return { room, from, to: Math.min(count, from + perCall) };
-        })
-        .filter(({ from, to }) => from < to);
-      for (const { room, from, to } of parts) {
-        for (let i = from; i < to; i++) kernels.f32(room.queries + (i - from) * dim * 4, dim).set(ready[i]!);
-      }
-      await run(parts.map(({ room, from, to }) => kernelCall(descriptor, room, to - from, effort, bitmap)));
-      for (const { room, from, to } of parts) answers.push(...readAnswers(kernels, room, to - from, effort));
+    // What others have begun reads and writes the memory: nobody goes on before all of it has ended.
+    for (const lane of await Promise.allSettled(rooms.map(work))) {
+      if (lane.status === 'rejected') throw lane.reason;
     }
   });
   return answers.map((answer, i) => {
-    return effort.plan === 'lists' && answer.rows.length < effort.wanted ? retry(ready[i]!) : answer;
+    return effort.plan === 'lists' && answer.rows.length < effort.wanted ? retry(readyQuery(i)) : answer;
   });
+}
+
+function queriesPerCall({ plan, numLists, nprobe }: Effort, { threads }: AnnMachine): number {
+  if (plan === 'scan') return SCAN_QUERIES;
+  if (threads === undefined) return ALONE_QUERIES;
+  const [least, most] = LISTS_QUERIES;
+  return Math.min(most, Math.max(least, Math.ceil((SHARED_READS * numLists) / nprobe)));
 }

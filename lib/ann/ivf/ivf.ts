@@ -94,13 +94,12 @@ export class IvfIndex implements AnnIndex {
     const widened = numAllowed === 0 ? numLists : Math.ceil((nprobe * this.size) / numAllowed);
     const rescore = options.rescore ?? this.spec.rescore;
     const isFlat = codesKind === 0;
-    // Sums in another order choose the candidates: a few more than asked, that rounding leaves out none.
-    const numCandidates = isFlat ? wanted + 8 + (wanted >> 2) : wanted * Math.max(1, rescore);
+    const numCandidates = isFlat ? wanted : wanted * Math.max(1, rescore);
     const isAll = numCandidates >= this.size || (numAllowed < this.size && widened >= numLists);
     const isScan = options.exact === true || isAll;
     return {
       ...{ wanted, numLists, nprobe: Math.min(widened, numLists), plan: isScan ? 'scan' : 'lists' },
-      ...{ numCandidates, rescore: isFlat || rescore > 0 },
+      ...{ numCandidates, rescore: !isFlat && rescore > 0 },
     };
   }
 

@@ -9,9 +9,9 @@ export interface Effort {
   wanted: number;
   numLists: number;
   nprobe: number;
-  /** Rows that fused sums or codes choose, of which `wanted` are answered. */
+  /** Rows that codes choose, of which `wanted` are answered. */
   numCandidates: number;
-  /** Whether candidates are compared again in f32. */
+  /** Whether they are compared again in f32. */
   rescore: boolean;
 }
 

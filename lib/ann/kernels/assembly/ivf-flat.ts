@@ -1,9 +1,10 @@
+import { score } from './distance';
 import { Best, Ivf, isAllowed, offer } from './ivf-index';
 
 /*
- * Choosing candidates among the f32 rows of a list. A pair's score is summed by four lanes over the dimensions in ascending
- * order, fused, then over the lanes in one fixed order, then over the last dim % 4 dimensions: alike for one query against four
- * rows and for four queries against two, so that a batch chooses what single searches choose.
+ * Rows of flat lists. Fused sums, four lanes over the dimensions, tell which rows can be among the best; those few are scored
+ * in the one order of sums that gives the scores of answers, while they are in the cache. So single searches and batches, four
+ * queries at a time, find the same.
  */
 
 const BEST_BYTES: usize = offsetof<Best>();
@@ -26,8 +27,8 @@ export function scanListFlatByFour(
   allowed: usize,
 ): void {
   packQueries(ivf, queries, pairs, count, pack);
-  if (ivf.metric === 0) Inlined.fourQueries(false, ivf, list, pairs, count, bests, pack, allowed);
-  else Inlined.fourQueries(true, ivf, list, pairs, count, bests, pack, allowed);
+  if (ivf.metric === 0) Inlined.fourQueries(false, ivf, list, queries, pairs, count, bests, pack, allowed);
+  else Inlined.fourQueries(true, ivf, list, queries, pairs, count, bests, pack, allowed);
 }
 
 /** Four queries side by side: [dim / 4, 4 queries, 4], then [dim % 4, 4 queries]. Where there are fewer, the last again. */
@@ -43,19 +44,48 @@ function packQueries(ivf: Ivf, queries: usize, pairs: usize, count: i32, pack: u
   }
 }
 
-function thresholds(b0: Best, b1: Best, b2: Best, b3: Best): v128 {
-  return f32x4(b0.threshold, b1.threshold, b2.threshold, b3.threshold);
+function limits(b0: Best, b1: Best, b2: Best, b3: Best): v128 {
+  return f32x4(b0.limit, b1.limit, b2.limit, b3.limit);
 }
 
 function bestOf(bests: usize, pairs: usize, i: i32): Best {
   return changetype<Best>(bests + <usize>load<i32>(pairs + ((<usize>i) << 2)) * BEST_BYTES);
 }
 
-function offerLanes(bests: usize, pairs: usize, count: i32, passing: i32, total: v128, row: i32, allowed: usize): void {
-  if (passing & 1) offer(bestOf(bests, pairs, 0), f32x4.extract_lane(total, 0), row, allowed);
-  if (passing & 2 && count > 1) offer(bestOf(bests, pairs, 1), f32x4.extract_lane(total, 1), row, allowed);
-  if (passing & 4 && count > 2) offer(bestOf(bests, pairs, 2), f32x4.extract_lane(total, 2), row, allowed);
-  if (passing & 8 && count > 3) offer(bestOf(bests, pairs, 3), f32x4.extract_lane(total, 3), row, allowed);
+function offerRow(ivf: Ivf, best: Best, query: usize, at: usize, row: i32, allowed: usize): void {
+  if (allowed !== 0 && !isAllowed(allowed, row)) return;
+  offer(best, score(ivf.metric, query, at, ivf.dim), row, 0);
+}
+
+function offerTo(
+  ivf: Ivf,
+  queries: usize,
+  pairs: usize,
+  lane: i32,
+  bests: usize,
+  at: usize,
+  row: i32,
+  allowed: usize,
+): void {
+  const query = <usize>load<i32>(pairs + ((<usize>lane) << 2)) * <usize>ivf.dim * 4;
+  offerRow(ivf, bestOf(bests, pairs, lane), queries + query, at, row, allowed);
+}
+
+function offerLanes(
+  ivf: Ivf,
+  queries: usize,
+  pairs: usize,
+  count: i32,
+  bests: usize,
+  passing: i32,
+  at: usize,
+  row: i32,
+  allowed: usize,
+): void {
+  if (passing & 1) offerTo(ivf, queries, pairs, 0, bests, at, row, allowed);
+  if (passing & 2 && count > 1) offerTo(ivf, queries, pairs, 1, bests, at, row, allowed);
+  if (passing & 4 && count > 2) offerTo(ivf, queries, pairs, 2, bests, at, row, allowed);
+  if (passing & 8 && count > 3) offerTo(ivf, queries, pairs, 3, bests, at, row, allowed);
 }
 
 /** Inlined, so that each metric has loops of its own. */
@@ -121,12 +151,12 @@ class Inlined {
         total = Inlined.step(l2, v128.load32_splat(query + d), x, total);
       }
       if (l2) total = f32x4.neg(total);
-      const passing = i32x4.bitmask(f32x4.ge(total, f32x4.splat(best.threshold)));
+      const passing = i32x4.bitmask(f32x4.ge(total, f32x4.splat(best.limit)));
       if (passing === 0) continue;
-      if (passing & 1) offer(best, f32x4.extract_lane(total, 0), row0, allowed);
-      if (passing & 2 && last >= 1) offer(best, f32x4.extract_lane(total, 1), row1, allowed);
-      if (passing & 4 && last >= 2) offer(best, f32x4.extract_lane(total, 2), row2, allowed);
-      if (passing & 8 && last >= 3) offer(best, f32x4.extract_lane(total, 3), row3, allowed);
+      if (passing & 1) offerRow(ivf, best, query, r0, row0, allowed);
+      if (passing & 2 && last >= 1) offerRow(ivf, best, query, r1, row1, allowed);
+      if (passing & 4 && last >= 2) offerRow(ivf, best, query, r2, row2, allowed);
+      if (passing & 8 && last >= 3) offerRow(ivf, best, query, r3, row3, allowed);
     }
   }
 
@@ -135,6 +165,7 @@ class Inlined {
     l2: bool,
     ivf: Ivf,
     list: i32,
+    queries: usize,
     pairs: usize,
     count: i32,
     bests: usize,
@@ -149,13 +180,14 @@ class Inlined {
     const b1 = bestOf(bests, pairs, min(1, count - 1));
     const b2 = bestOf(bests, pairs, min(2, count - 1));
     const b3 = bestOf(bests, pairs, min(3, count - 1));
-    let limit = thresholds(b0, b1, b2, b3);
+    let limit = limits(b0, b1, b2, b3);
     for (let at = from; at < to; at += 2) {
       const isPair = at + 1 < to;
       const row = load<i32>(ivf.ids + ((<usize>at) << 2));
       const next = isPair ? load<i32>(ivf.ids + ((<usize>at) << 2), 4) : row;
       if (allowed !== 0 && !isAllowed(allowed, row) && !isAllowed(allowed, next)) continue;
-      let r = ivf.rows + <usize>at * stride;
+      const first = ivf.rows + <usize>at * stride;
+      let r = first;
       const other = isPair ? stride : 0;
       let a0 = f32x4.splat(0);
       let a1 = a0;
@@ -197,9 +229,9 @@ class Inlined {
       const passing = i32x4.bitmask(f32x4.ge(total, limit));
       const passingNext = isPair ? i32x4.bitmask(f32x4.ge(totalNext, limit)) : 0;
       if ((passing | passingNext) === 0) continue;
-      if (passing !== 0) offerLanes(bests, pairs, count, passing, total, row, allowed);
-      if (passingNext !== 0) offerLanes(bests, pairs, count, passingNext, totalNext, next, allowed);
-      limit = thresholds(b0, b1, b2, b3);
+      if (passing !== 0) offerLanes(ivf, queries, pairs, count, bests, passing, first, row, allowed);
+      if (passingNext !== 0) offerLanes(ivf, queries, pairs, count, bests, passingNext, first + other, next, allowed);
+      limit = limits(b0, b1, b2, b3);
     }
   }
 }

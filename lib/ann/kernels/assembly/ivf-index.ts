@@ -1,5 +1,3 @@
-import { heapPush } from './heap';
-
 /** Where the parts of an inverted file lie; filled by lib/ann/ivf/descriptor.ts, field for field in this order. */
 @unmanaged
 export class Ivf {
@@ -46,13 +44,22 @@ export class Ivf {
   blocks: usize;
 }
 
-/** The best candidates of one query so far. */
+/** By how much fused sums differ, relative to scores: generous for some thousand dimensions. */
+const ROUNDING: f32 = 1e-5;
+
+/**
+ * The best candidates of one query so far: a buffer that takes whatever may be among the `capacity` best, and is cut back to
+ * those when its `room` is full. Cheaper than a heap as long as few rows are met in all, which is what lists are for.
+ */
 @unmanaged
 export class Best {
-  /** Scores below it cannot enter. */
+  /** Scores below it are not among the best. */
   threshold: f32;
+  /** The threshold less what sums in another order may differ by. */
+  limit: f32;
   size: i32;
   capacity: i32;
+  room: i32;
   scores: usize;
   rows: usize;
 }
@@ -68,7 +75,60 @@ export function isAllowed(allowed: usize, row: i32): bool {
 export function offer(best: Best, score: f32, row: i32, allowed: usize): void {
   if (!(score >= best.threshold)) return;
   if (allowed !== 0 && !isAllowed(allowed, row)) return;
-  const size = heapPush(best.scores, best.rows, best.size, best.capacity, score, row);
-  best.size = size;
-  if (size === best.capacity) best.threshold = load<f32>(best.scores);
+  const at = (<usize>best.size) << 2;
+  store<f32>(best.scores + at, score);
+  store<i32>(best.rows + at, row);
+  if (++best.size === best.room) keepBest(best);
+}
+
+/** Cuts back to the best `capacity`, in no order: score descending, then row ascending decide. */
+export function keepBest(best: Best): void {
+  const capacity = best.capacity;
+  if (best.size < capacity) return;
+  const scores = best.scores;
+  const rows = best.rows;
+  // Quickselect (Hoare 1961): after each round the place `capacity - 1` lies within [low, high].
+  let low = 0;
+  let high = best.size - 1;
+  while (low < high) {
+    const middle = (<usize>((low + high) >>> 1)) << 2;
+    const score = load<f32>(scores + middle);
+    const row = load<i32>(rows + middle);
+    let i = low;
+    let j = high;
+    while (i <= j) {
+      while (isBefore(scores, rows, i, score, row)) i++;
+      while (isAfter(scores, rows, j, score, row)) j--;
+      if (i > j) break;
+      swap(scores, (<usize>i) << 2, (<usize>j) << 2);
+      swap(rows, (<usize>i) << 2, (<usize>j) << 2);
+      i++;
+      j--;
+    }
+    if (capacity - 1 <= j) high = j;
+    else if (capacity - 1 >= i) low = i;
+    else break;
+  }
+  best.size = capacity;
+  let worst = load<f32>(scores);
+  for (let i = 1; i < capacity; i++) worst = min(worst, load<f32>(scores + ((<usize>i) << 2)));
+  best.threshold = worst;
+  best.limit = worst - ROUNDING * abs(worst);
+}
+
+function isBefore(scores: usize, rows: usize, i: i32, score: f32, row: i32): bool {
+  const other = load<f32>(scores + ((<usize>i) << 2));
+  return other > score || (other === score && load<i32>(rows + ((<usize>i) << 2)) < row);
+}
+
+function isAfter(scores: usize, rows: usize, i: i32, score: f32, row: i32): bool {
+  const other = load<f32>(scores + ((<usize>i) << 2));
+  return other < score || (other === score && load<i32>(rows + ((<usize>i) << 2)) > row);
+}
+
+/** Four bytes each. */
+function swap(base: usize, a: usize, b: usize): void {
+  const held = load<i32>(base + a);
+  store<i32>(base + a, load<i32>(base + b));
+  store<i32>(base + b, held);
 }

@@ -1,6 +1,6 @@
 import { score } from './distance';
 import { heapPush, heapSort } from './heap';
-import { align64, Best, Ivf, isAllowed, offer } from './ivf-index';
+import { align64, Best, Ivf, keepBest } from './ivf-index';
 import { scanListFlat, scanListFlatByFour } from './ivf-flat';
 import { codeScratch, scanListCodes, tablesOfQuery } from './ivf-codes';
 import { cellScores } from './kmeans';
@@ -9,6 +9,11 @@ import { cellScores } from './kmeans';
 const COARSE_ROWS: usize = 16;
 const BEST_BYTES: usize = offsetof<Best>();
 
+/** Candidates that are held before they are cut back to `capacity`. */
+function roomOf(capacity: i32): i32 {
+  return capacity + 16 + (capacity >> 1);
+}
+
 /** Bytes at `scratch` that `ivfSearch` needs. */
 export function ivfScratch(index: usize, count: i32, nprobe: i32, numCandidates: i32): i32 {
   const ivf = changetype<Ivf>(index);
@@ -16,14 +21,16 @@ export function ivfScratch(index: usize, count: i32, nprobe: i32, numCandidates:
   const n = <usize>count;
   let bytes = align64(n * dim * 4) + align64(COARSE_ROWS * <usize>ivf.numPanels * 32);
   bytes += align64(n * <usize>nprobe * 4) * 3 + align64(n * 4) + align64(n * BEST_BYTES);
-  bytes += align64(n * <usize>numCandidates * 4) * 2 + align64((<usize>ivf.numLists + 1) * 4) + align64(dim * 16 + 64);
+  bytes +=
+    align64(n * <usize>roomOf(numCandidates) * 4) * 2 + align64((<usize>ivf.numLists + 1) * 4) + align64(dim * 16 + 64);
   return <i32>(bytes + codeScratch(ivf));
 }
 
 /**
  * Answers `count` queries (f32 [count, dim]) from the `nprobe` nearest lists of each: rows i32 [count, k] and scores, best first,
- * and how many there are in counts i32 [count]. `numCandidates` rows are chosen by fused sums or codes; with `rescore` they are
- * compared again in f32, which gives the scores; without, the codes' scores are answered.
+ * and how many there are in counts i32 [count]. Rows of flat lists are answered with
+ * the scores of a scan. By codes, `numCandidates` rows are chosen; with `rescore` they are compared again in f32, which gives
+ * the scores; without, the codes' scores are answered.
  */
 export function ivfSearch(
   index: usize,
@@ -49,7 +56,8 @@ export function ivfSearch(
   const pairs = probes + probeBytes;
   const numProbes = pairs + probeBytes;
   const bests = numProbes + align64(n * 4);
-  const heapBytes = align64(n * <usize>numCandidates * 4);
+  const room = roomOf(numCandidates);
+  const heapBytes = align64(n * <usize>room * 4);
   const heaps = bests + align64(n * BEST_BYTES);
   const starts = heaps + 2 * heapBytes;
   const pack = starts + align64((<usize>ivf.numLists + 1) * 4);
@@ -59,9 +67,11 @@ export function ivfSearch(
   for (let i = 0; i < count; i++) {
     const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
     best.threshold = f32.NEGATIVE_INFINITY;
+    best.limit = f32.NEGATIVE_INFINITY;
     best.size = 0;
     best.capacity = numCandidates;
-    best.scores = heaps + <usize>i * <usize>numCandidates * 4;
+    best.room = room;
+    best.scores = heaps + <usize>i * <usize>room * 4;
     best.rows = best.scores + heapBytes;
   }
   chooseLists(ivf, shifted, count, nprobe, coarse, probes, probeScores, numProbes);
@@ -87,6 +97,7 @@ export function ivfSearch(
   }
   for (let i = 0; i < count; i++) {
     const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
+    keepBest(best);
     const out = <usize>i * <usize>k * 4;
     const query = queries + <usize>i * <usize>ivf.dim * 4;
     const found =
