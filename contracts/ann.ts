@@ -82,6 +82,11 @@ export type DeepHashSpec = {
   seed: number;
 };
 export type IndexKind = IndexSpec['kind'];
+/**
+ * No index but a wish: when shards are about to be built, kind and parameters are chosen by measuring on a sample. `recall`: part of the
+ * true 10 nearest to be found, 0..1; `maxBytes`: memory of all shards of one replica together, 0 as much as they like.
+ */
+export type AutoSpec = { kind: 'auto'; metric: Metric; recall: number; maxBytes: number; seed: number };
 
 export interface SearchOptions {
   k: number;

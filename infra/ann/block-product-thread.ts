@@ -1,5 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { instantiateKernels } from '../../lib/ann/kernels/kernels.ts';
+import type { KernelExports } from '../../lib/ann/kernels/kernels.ts';
 import { encodeModel } from '../../lib/export/onnx-proto.ts';
 import type { ProductReply, ProductRequest } from './block-product.ts';
 
@@ -35,18 +37,46 @@ const session = InferenceSession.create(productGraph(), {
   logSeverityLevel: 3,
 });
 
-async function multiply({ rows, queries, dim, out }: ProductRequest): Promise<ProductReply> {
+interface Place {
+  memory: WebAssembly.Memory;
+  run: KernelExports;
+}
+/** Of each index that steps came for; `forget` drops one with its index. */
+const places = new Map<number, Place>();
+
+function placeOf({ memoryId, memory }: Extract<ProductRequest, { kind: 'steps' }>): Place {
+  let place = places.get(memoryId);
+  if (place === undefined) {
+    const shared = memory as WebAssembly.Memory;
+    places.set(memoryId, (place = { memory: shared, run: instantiateKernels(shared) }));
+  }
+  return place;
+}
+
+async function answer(request: Extract<ProductRequest, { kind: 'steps' }>): Promise<ProductReply> {
   try {
-    const [m, n] = [rows.length / dim, queries.length / dim];
-    const feeds = { rows: new Tensor('float32', rows, [m, dim]), queries: new Tensor('float32', queries, [n, dim]) };
-    // Given where to write, the runtime copies nothing.
-    await (await session).run(feeds, { out: new Tensor('float32', out, [m, n]) });
+    const { memory, run } = placeOf(request);
+    const { dim } = request;
+    for (const { rows, numRows, queries, numQueries, out, then } of request.steps) {
+      const matrix = (address: number, height: number, width: number): Tensor =>
+        new Tensor('float32', new Float32Array(memory.buffer, address, height * width), [height, width]);
+      const feeds = { rows: matrix(rows, numRows, dim), queries: matrix(queries, numQueries, dim) };
+      // Given where to write, the runtime copies nothing.
+      await (await session).run(feeds, { out: matrix(out, numRows, numQueries) });
+      run[then.name as keyof KernelExports](...then.args);
+    }
     return {};
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }
 }
 
+/** Requests are answered in order: each begins when the one before it has ended. */
+let last: Promise<unknown> = Promise.resolve();
 parentPort!.on('message', (request: ProductRequest) => {
-  void multiply(request).then((reply) => parentPort!.postMessage(reply));
+  if (request.kind === 'forget') {
+    places.delete(request.memoryId);
+    return;
+  }
+  last = last.then(async () => parentPort!.postMessage(await answer(request)));
 });

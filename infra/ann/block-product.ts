@@ -1,15 +1,11 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { BlockProduct } from '../../contracts/ann.ts';
+import type { BlockProduct, ProductStep } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 
-/** Arrays over shared memory: the thread reads and writes them in place. */
-export interface ProductRequest {
-  rows: Float32Array;
-  queries: Float32Array;
-  dim: number;
-  out: Float32Array;
-}
+export type ProductRequest =
+  | { kind: 'steps'; memoryId: number; memory: object; dim: number; steps: readonly ProductStep[] }
+  | { kind: 'forget'; memoryId: number };
 export interface ProductReply {
   error?: string;
 }
@@ -26,7 +22,24 @@ interface Thread {
  */
 export function startBlockProduct(size: number): BlockProduct & AsyncDisposable {
   const threads = new Set<Thread>();
+  const memoryIds = new WeakMap<object, number>();
+  let nextMemoryId = 1;
   let isClosed = false;
+
+  /** Tells threads to drop a memory that nobody else holds any longer. */
+  const forgotten = new FinalizationRegistry<number>((memoryId) => {
+    for (const { worker } of threads) worker.postMessage({ kind: 'forget', memoryId } satisfies ProductRequest);
+  });
+
+  function idOf(memory: object): number {
+    let id = memoryIds.get(memory);
+    if (id === undefined) {
+      id = nextMemoryId++;
+      memoryIds.set(memory, id);
+      forgotten.register(memory, id);
+    }
+    return id;
+  }
 
   function start(): Thread {
     const worker = new Worker(new URL(`./block-product-thread${extname(import.meta.url)}`, import.meta.url));
@@ -52,19 +65,17 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
 
   return {
     size,
-    multiply(rows, queries, dim, out) {
+    run(memory, dim, steps) {
       if (isClosed) {
         return Promise.reject(new LookalikeError('cancelled', 'The threads of the matrix product have been stopped.'));
-      }
-      if (![rows, queries, out].every(({ buffer }) => buffer instanceof SharedArrayBuffer)) {
-        return Promise.reject(new Error('Expected matrices over shared memory, got one that is not.'));
       }
       while (threads.size < size) start();
       const least = [...threads].reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a));
       return new Promise((done, failed) => {
         least.waiting.push({ done, failed });
         least.worker.ref();
-        least.worker.postMessage({ rows, queries, dim, out } satisfies ProductRequest);
+        const request: ProductRequest = { kind: 'steps', memoryId: idOf(memory), memory, dim, steps };
+        least.worker.postMessage(request);
       });
     },
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,4 @@
-import type { AnnMachine, SearchOptions } from '../../../contracts/ann.ts';
+import type { AnnMachine, ProductStep, SearchOptions } from '../../../contracts/ann.ts';
 import { hasBit } from '../bitmap.ts';
 import { throwIfAborted } from '../rows.ts';
 import type { Found, Rows } from '../rows.ts';
@@ -35,20 +35,23 @@ export async function searchBlocks(
   const room = Math.min(roomFor(best), size + 1);
   const list = allowed === undefined ? undefined : rowsOf(allowed, size);
   const numRows = list?.length ?? size;
-  const multiply = multiplier(rows, machine);
+  const product = productOf(rows, machine);
 
   return kernels.longScratch(async () => {
     const listAt = list === undefined ? 0 : kernels.place(list);
-    const lanes = Array.from({ length: Math.min(multiply.lanes, Math.ceil(numRows / BLOCK_ROWS)) }, () => ({
+    const chunk = Math.min(CHUNK_QUERIES, queries.length / dim);
+    const numLanes = Math.max(1, Math.min(product.lanes, Math.ceil(numRows / BLOCK_ROWS)));
+    const lanes = Array.from({ length: numLanes }, () => ({
       block: kernels.allocate(BLOCK_ROWS * SLICE_QUERIES * 4),
       rows: list === undefined ? 0 : kernels.allocate(BLOCK_ROWS * dim * 4),
       bias: list === undefined ? 0 : kernels.allocate(BLOCK_ROWS * 4),
+      // Heaps of its own, since blocks end on several threads at once.
+      ...{ scores: kernels.allocate(chunk * room * 4), found: kernels.allocate(chunk * room * 4) },
+      sizes: kernels.allocate(chunk * 4),
     }));
-    const chunk = Math.min(CHUNK_QUERIES, queries.length / dim);
     const at = {
       ...{ queries: kernels.allocate(chunk * dim * 4), margins: kernels.allocate(chunk * 4) },
-      ...{ scores: kernels.allocate(chunk * room * 4), rows: kernels.allocate(chunk * room * 4) },
-      ...{ sizes: kernels.allocate(chunk * 4), bars: kernels.allocate(chunk * 4), counts: kernels.allocate(chunk * 4) },
+      ...{ bars: kernels.allocate(chunk * 4), counts: kernels.allocate(chunk * 4) },
       ...{ bestScores: kernels.allocate(chunk * best * 4), bestRows: kernels.allocate(chunk * best * 4) },
     };
     const answers: (Found | undefined)[] = [];
@@ -61,7 +64,7 @@ export async function searchBlocks(
       const count = asked.length / dim;
       kernels.f32(at.queries, asked.length).set(asked);
       kernels.f32(at.margins, count).set(margins(asked));
-      kernels.i32(at.sizes, count).fill(0);
+      for (const { sizes } of lanes) kernels.i32(sizes, count).fill(0);
       kernels.f32(at.bars, count).fill(-Infinity);
       let next = 0;
       const work = async (lane: (typeof lanes)[number]): Promise<void> => {
@@ -103,17 +106,26 @@ export async function searchBlocks(
         data = lane.rows;
         if (bias !== 0) run.gatherRows(norms.halves, 1, part, height, (bias = lane.bias));
       }
+      const steps: ProductStep[] = [];
       for (let i = 0; i < count; i += SLICE_QUERIES) {
+        const heaps = [lane.scores + i * room * 4, lane.found + i * room * 4, lane.sizes + i * 4, at.bars + i * 4];
         const width = Math.min(SLICE_QUERIES, count - i);
-        await multiply.block(data, height, at.queries + i * dim * 4, width, lane.block);
-        const heaps = [at.scores + i * room * 4, at.rows + i * room * 4, at.sizes + i * 4, at.bars + i * 4];
-        run.selectBlock(lane.block, height, width, first, part, bias, room, ...heaps);
+        steps.push({
+          ...{ rows: data, numRows: height, queries: at.queries + i * dim * 4, numQueries: width, out: lane.block },
+          then: { name: 'selectBlock', args: [lane.block, height, width, first, part, bias, room, ...heaps] },
+        });
       }
+      await product.run(steps);
     }
 
     function finish(i: number, count: number): void {
       const query = at.queries + i * dim * 4;
-      const candidates = [at.scores + i * room * 4, at.rows + i * room * 4, at.sizes + i * 4, at.margins + i * 4];
+      const heapsOf = (lane: (typeof lanes)[number]): number[] => [
+        ...[lane.scores + i * room * 4, lane.found + i * room * 4, lane.sizes + i * 4],
+      ];
+      const [one, ...others] = lanes.map(heapsOf);
+      for (const other of others) run.mergeHeaps(count, room, ...other, ...one!);
+      const candidates = [...one!, at.margins + i * 4];
       const answer = [at.bestScores + i * best * 4, at.bestRows + i * best * 4, at.counts + i * 4];
       run.finishQueries(address, dim, query, count, rows.kernelMetric, best, room, ...candidates, ...answer);
     }
@@ -128,40 +140,40 @@ export async function searchBlocks(
   }
 }
 
-interface Multiplier {
+interface Product {
   /** Blocks worth having under way at once. */
   lanes: number;
-  /** Addresses of rows, queries and where their scores [numRows, numQueries] go. */
-  block(data: number, numRows: number, queries: number, numQueries: number, out: number): Promise<unknown>;
+  /** All steps, in order. */
+  run(steps: readonly ProductStep[]): Promise<unknown>;
 }
 
 /** The machine's matrix product; else our own kernel, on threads or here. */
-function multiplier(rows: Rows, { blockProduct, threads }: AnnMachine): Multiplier {
+function productOf(rows: Rows, { blockProduct, threads }: AnnMachine): Product {
   const { kernels, dim } = rows.vectors;
   if (blockProduct !== undefined) {
-    return {
-      lanes: 2 * blockProduct.size,
-      block: (data, numRows, queries, numQueries, out) =>
-        blockProduct.multiply(
-          kernels.f32(data, numRows * dim),
-          kernels.f32(queries, numQueries * dim),
-          dim,
-          kernels.f32(out, numQueries * numRows),
-        ),
-    };
+    return { lanes: 2 * blockProduct.size, run: (steps) => blockProduct.run(kernels.memory, dim, steps) };
   }
-  if (threads !== undefined) {
+  const argsOf = ({ rows: data, numRows, queries, numQueries, out, then }: ProductStep): number[] => {
+    // Of the selection's arguments, those after the shape of the block.
+    return [data, numRows, queries, numQueries, dim, out, ...then.args.slice(3)];
+  };
+  if (threads === undefined) {
     return {
-      lanes: 2 * threads.size,
-      block: (data, numRows, queries, numQueries, out) =>
-        threads.run(kernels.memory, [{ name: 'multiplyBlock', args: [data, numRows, queries, numQueries, dim, out] }]),
+      lanes: 1,
+      async run(steps) {
+        for (const step of steps) {
+          kernels.run.compareBlock(...argsOf(step));
+          await new Promise((resume) => setImmediate(resume));
+        }
+      },
     };
   }
   return {
-    lanes: 1,
-    block: (data, numRows, queries, numQueries, out) => {
-      kernels.run.multiplyBlock(data, numRows, queries, numQueries, dim, out);
-      return new Promise((resume) => setImmediate(resume));
+    lanes: 2 * threads.size,
+    async run(steps) {
+      for (const step of steps) {
+        await threads.run(kernels.memory, [{ name: 'compareBlock', args: argsOf(step) }]);
+      }
     },
   };
 }

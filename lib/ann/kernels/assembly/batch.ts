@@ -86,7 +86,8 @@ export function gatherRows(data: usize, dim: i32, list: usize, count: i32, out: 
 /**
  * Offers a block's scores, less `bias[i]` of its row i (f32 [numRows]; 0: none), to the queries' heaps. Row i of the block is
  * row `firstRow + i`, or `list[i]` where a list is given. `bars` (f32 [numQueries]) has what a score must exceed: -Infinity
- * until a heap is full, then its worst.
+ * until a heap is full, then its worst. Threads with heaps of their own share the bars: whatever one of them writes last, a
+ * full heap stands behind it.
  */
 export function selectBlock(
   block: usize,
@@ -125,9 +126,53 @@ export function selectBlock(
         const heapScores = scores + to * <usize>room;
         const size = heapPush(heapScores, rows + to * <usize>room, load<i32>(sizes + to), room, found, row);
         store<i32>(sizes + to, size);
-        if (size === room) store<f32>(bars + to, load<f32>(heapScores));
+        if (size === room) store<f32>(bars + to, max<f32>(load<f32>(bars + to), load<f32>(heapScores)));
       }
     }
+  }
+}
+
+/** `multiplyBlock`, then `selectBlock`, in one call. */
+export function compareBlock(
+  data: usize,
+  numRows: i32,
+  queries: usize,
+  numQueries: i32,
+  dim: i32,
+  block: usize,
+  firstRow: i32,
+  list: usize,
+  bias: usize,
+  room: i32,
+  scores: usize,
+  rows: usize,
+  sizes: usize,
+  bars: usize,
+): void {
+  multiplyBlock(data, numRows, queries, numQueries, dim, block);
+  selectBlock(block, numRows, numQueries, firstRow, list, bias, room, scores, rows, sizes, bars);
+}
+
+/** Offers what one set of heaps holds to another. */
+export function mergeHeaps(
+  numQueries: i32,
+  room: i32,
+  scores: usize,
+  rows: usize,
+  sizes: usize,
+  toScores: usize,
+  toRows: usize,
+  toSizes: usize,
+): void {
+  for (let i: usize = 0; i < <usize>numQueries; i++) {
+    const heap = (i * <usize>room) << 2;
+    const count = load<i32>(sizes + (i << 2));
+    let size = load<i32>(toSizes + (i << 2));
+    for (let j: usize = 0; j < <usize>count; j++) {
+      const at = heap + (j << 2);
+      size = heapPush(toScores + heap, toRows + heap, size, room, load<f32>(scores + at), load<i32>(rows + at));
+    }
+    store<i32>(toSizes + (i << 2), size);
   }
 }
 

@@ -1,10 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { METRICS } from '../../../../contracts/ann.ts';
-import type { AnnIndex, AnnMachine, BlockProduct, KernelThreads, Metric } from '../../../../contracts/ann.ts';
+import type {
+  AnnIndex,
+  AnnMachine,
+  BlockProduct,
+  KernelThreads,
+  Metric,
+  ProductStep,
+} from '../../../../contracts/ann.ts';
 import { startBlockProduct } from '../../../../infra/ann/block-product.ts';
 import { startKernelThreads } from '../../../../infra/ann/kernel-threads.ts';
 import { createBitmap, createBuilder, setBit } from '../../../../lib/ann/index.ts';
+import { instantiateKernels } from '../../../../lib/ann/kernels/kernels.ts';
 import { seededRandom, seededVectors } from '../seeded-vectors.ts';
 
 async function build(metric: Metric, vectors: Float32Array[], machine?: AnnMachine): Promise<AnnIndex> {
@@ -15,38 +23,44 @@ async function build(metric: Metric, vectors: Float32Array[], machine?: AnnMachi
 
 const joined = (vectors: Float32Array[]): Float32Array => Float32Array.from(vectors.flatMap((vector) => [...vector]));
 
-/** Counts the blocks that go through it. */
-function counted(product: BlockProduct): BlockProduct & { blocks: number } {
+/** Counts the products that go through it. */
+function counted(product: BlockProduct): BlockProduct & { numSteps: number } {
   const counting = {
     size: product.size,
-    blocks: 0,
-    multiply(...args: Parameters<BlockProduct['multiply']>) {
-      counting.blocks++;
-      return product.multiply(...args);
+    numSteps: 0,
+    run(memory: object, dim: number, steps: readonly ProductStep[]) {
+      counting.numSteps += steps.length;
+      return product.run(memory, dim, steps);
     },
   };
   return counting;
 }
 
-/** A product in doubles whose results are wrong in their last digits, by as much as f32 sums may be. */
+/** Products in doubles whose results are wrong in their last digits, by as much as f32 sums may be. */
 const roughly: BlockProduct = {
   size: 1,
-  multiply(rows, queries, dim, out) {
-    const numQueries = queries.length / dim;
+  async run(memory, dim, steps) {
+    const shared = memory as WebAssembly.Memory;
+    const kernels = instantiateKernels(shared);
     const random = seededRandom(5);
-    for (let i = 0; i < rows.length / dim; i++) {
-      for (let j = 0; j < numQueries; j++) {
-        let sum = 0;
-        let size = 0;
-        for (let d = 0; d < dim; d++) {
-          const product = rows[i * dim + d]! * queries[j * dim + d]!;
-          sum += product;
-          size += Math.abs(product);
+    for (const { rows, numRows, queries, numQueries, out, then } of steps) {
+      const x = new Float32Array(shared.buffer, rows, numRows * dim);
+      const q = new Float32Array(shared.buffer, queries, numQueries * dim);
+      const block = new Float32Array(shared.buffer, out, numRows * numQueries);
+      for (let i = 0; i < numRows; i++) {
+        for (let j = 0; j < numQueries; j++) {
+          let sum = 0;
+          let size = 0;
+          for (let d = 0; d < dim; d++) {
+            const product = x[i * dim + d]! * q[j * dim + d]!;
+            sum += product;
+            size += Math.abs(product);
+          }
+          block[i * numQueries + j] = sum + (random() < 0.5 ? -1 : 1) * (dim - 1) * 2 ** -24 * size;
         }
-        out[i * numQueries + j] = sum + (random() < 0.5 ? -1 : 1) * (dim - 1) * 2 ** -24 * size;
       }
+      kernels[then.name as 'selectBlock'](...then.args);
     }
-    return Promise.resolve();
   },
 };
 
@@ -64,7 +78,7 @@ describe('a batch of exact', () => {
       const index = await build(metric, vectors, machine);
       expect(await index.searchBatch(joined(queries), { k: 10 })).toEqual(singles);
     }
-    expect(blockProduct.blocks).toBe(3 * 2);
+    expect(blockProduct.numSteps).toBe(3 * 2);
   });
 
   it('among many equal and nearly equal rows names those that single searches name, best by row', async () => {
@@ -109,7 +123,7 @@ describe('a batch of exact', () => {
       for (let row = 1; row < 3000 && step < 3000; row += step) setBit(allowed, row);
       const options = { k: 10, allowed };
       expect(await index.searchBatch(joined(queries), options)).toEqual(queries.map((q) => alone.search(q, options)));
-      expect(blockProduct.blocks).toBe(blocks);
+      expect(blockProduct.numSteps).toBe(blocks);
     }
   });
 
