@@ -24,7 +24,11 @@ export function createSimilarReader({ artifacts }: { artifacts: ArtifactStore })
     opened.catch(() => files.delete(artifact));
     for (const oldest of files.keys()) {
       if (files.size <= MAX_OPEN) break;
-      void files.get(oldest)!.then((file) => file.close());
+      // One that fails to open is told to whoever asked for it, and leaves nothing to close.
+      void files
+        .get(oldest)!
+        .then((file) => file.close())
+        .catch(() => undefined);
       files.delete(oldest);
     }
     return opened;

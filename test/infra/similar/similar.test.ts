@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { SimilarConfig, SimilarList, SimilarSummary } from '../../../contracts/similar.ts';
 import { publishIndex } from '../../../infra/shards/index.ts';
 import { assembleSimilar, planSimilar } from '../../../infra/similar/assemble-similar.ts';
@@ -119,5 +119,20 @@ describe('similar items', () => {
     await expect(findSimilarChunk({ stores, index, config, chunk: 0, signal })).rejects.toMatchObject({
       code: 'cancelled',
     });
+  });
+
+  it('are looked up in more artefacts than are kept open, whether or not one of them is there', async () => {
+    const { artifact } = await run({ ...CONFIG, k: 1 });
+    const id = [...data.vectorOf.keys()][0]!;
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    onTestFinished(() => void process.off('unhandledRejection', note));
+    const missing = Array.from({ length: 40 }, (_, i) => `similarItems-${i.toString(16).padStart(64, '0')}`);
+    const asked = await Promise.allSettled([...missing, artifact].map((one) => reader.lookup(one, id)));
+    expect(asked.map(({ status }) => status)).toEqual([...missing.map(() => 'rejected'), 'fulfilled']);
+    // Rejections that nobody handles are told once the promises' jobs are done.
+    await new Promise((resume) => setImmediate(resume));
+    expect(unhandled).toEqual([]);
   });
 });
