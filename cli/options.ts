@@ -2,13 +2,14 @@ import { InvalidArgumentError } from 'commander';
 import { errorMessage } from '../contracts/errors.ts';
 import { checkCatalogue } from '../infra/registry/text.ts';
 
-/** A whole number of at least `min`, for commander. */
+/** A whole number of at least `min` and at most `max`, for commander. */
 export const wholeNumber =
   (min: number, max = Number.MAX_SAFE_INTEGER) =>
   (text: string): number => {
     const value = Number(text);
     if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
-      throw new InvalidArgumentError(`Expected a whole number of at least ${min}, got "${text}".`);
+      const limit = max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`;
+      throw new InvalidArgumentError(`Expected a whole number of at least ${min}${limit}, got "${text}".`);
     }
     return value;
   };

@@ -1,4 +1,6 @@
+import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { LookalikeError } from '../contracts/errors.ts';
 import type { SimilarAnswer, SimilarItemsOutput } from '../contracts/similar.ts';
 import { SimilarConfigSchema } from '../infra/similar/similar-config.ts';
 import { startSimilarItems } from '../infra/temporal/similar-client.ts';
@@ -15,7 +17,7 @@ interface BuildOptions {
   catalogue: string;
   k: number;
   withinCategory?: boolean;
-  nearDuplicates?: string;
+  nearDuplicates?: number | null;
   exact?: boolean;
   chunkItems: number;
   wait?: boolean;
@@ -45,17 +47,23 @@ function addBuildCommand(group: Command): void {
       .option(...CATALOGUE_OPTION)
       .option('--k <n>', 'neighbours kept for each item', wholeNumber(1, 1_000), defaults.k)
       .option('--within-category', "only neighbours of the item's own category")
-      .option('--near-duplicates <score>', 'score from which on items are near-duplicates, or `none` (default: 0.98)')
+      .option(
+        '--near-duplicates <score>',
+        'score from which on items are near-duplicates, or `none` (default: 0.98 under cosine)',
+        scoreOrNone,
+      )
       .option('--exact', 'compare with every vector, whatever the kind of the index')
       .option('--chunk-items <n>', 'items of one activity', wholeNumber(100, 1_000_000), defaults.chunkItems)
       .option('--wait', 'show the run until it ends; exit code 1 if it fails'),
     async (context, { catalogue, k, chunkItems, nearDuplicates, ...options }) => {
-      const config = SimilarConfigSchema.parse({
+      const { data: config, error } = SimilarConfigSchema.safeParse({
         ...{ k, chunkItems, exact: options.exact === true, withinCategory: options.withinCategory === true },
-        ...(nearDuplicates !== undefined && {
-          nearDuplicateScore: nearDuplicates === 'none' ? null : Number(nearDuplicates),
-        }),
+        ...(nearDuplicates !== undefined && { nearDuplicateScore: nearDuplicates }),
       });
+      if (config === undefined) {
+        const why = error.issues.map(({ path, message }) => `${path.join('.')} to be ${message}`).join(', ');
+        throw new LookalikeError('invalidInput', `Expected ${why}; got ${JSON.stringify({ k, chunkItems })}.`);
+      }
       await withTemporal(context, async (client) => {
         const run = await startSimilarItems(client, { catalogue, config });
         const url = workflowUrl(context.config, run.workflowId, run.runId);
@@ -90,6 +98,16 @@ function addShowCommand(group: Command): void {
       context.print(answer, () => describeAnswer(answer));
     },
   );
+}
+
+/** For commander. */
+export function scoreOrNone(text: string): number | null {
+  if (text === 'none') return null;
+  const score = Number(text);
+  if (text.trim() === '' || !Number.isFinite(score)) {
+    throw new InvalidArgumentError(`Expected a score such as 0.98, or none, got "${text}".`);
+  }
+  return score;
 }
 
 function describeOutput({ numItems, numGroups, numGrouped, generation, similar, reused }: SimilarItemsOutput): string {

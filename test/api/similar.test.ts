@@ -80,6 +80,10 @@ describe('similar items', () => {
     expect(SimilarStartedDto.schema.parse(response.json())).toMatchObject({ workflowId: 'similar/shop' });
     expect(started.at(-1)).toMatchObject({ catalogue: 'shop', config: { k: 5, withinCategory: false, exact: false } });
     expect((await app.inject({ method: 'POST', url, payload: { k: 0 } })).statusCode).toBe(400);
+    const huge = await app.inject({ method: 'POST', url, payload: { k: 1000, chunkItems: 100_000 } });
+    expect(huge.json()).toMatchObject({
+      errors: [{ field: 'chunkItems', expected: 'at most 25000 for so large a k', got: '100000' }],
+    });
     expect(
       (await app.inject({ method: 'POST', url: '/v1/catalogues/none/similar-items', payload: {} })).statusCode,
     ).toBe(404);
