@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LookalikeError } from '../../contracts/errors.ts';
-import type { CatalogueItem } from '../../contracts/catalogue.ts';
 import type { Registry } from '../../contracts/registry.ts';
 import type { RoutingTable, SearchAnswer, SearchHit } from '../../contracts/serving.ts';
 import { requireCatalogue } from '../catalogue/item-not-found.ts';
-import { imagePath } from '../catalogue/image-path.ts';
+import { foundItem } from '../catalogue/found-item.ts';
 import { Metrics } from '../health/metrics.service.ts';
 import { withDeadline } from '../http/request-signal.ts';
 import { REGISTRY, SEARCHER, SETTINGS } from '../ports.ts';
@@ -89,7 +88,7 @@ export class SearchService {
       const item = items.get(id);
       const isQuery = input.query.kind === 'item' && input.query.id === id;
       const moved = input.category !== undefined && item?.category !== input.category;
-      return item === undefined || isQuery || moved ? [] : [toHit(catalogue, item, score)];
+      return item === undefined || isQuery || moved ? [] : [{ ...foundItem(catalogue, item), score }];
     });
   }
 
@@ -105,9 +104,4 @@ export class SearchService {
   private async indexOf(table: RoutingTable): Promise<string> {
     return (await this.registry.generations.get(table.catalogue, table.generation))?.index ?? '';
   }
-}
-
-function toHit(catalogue: string, item: CatalogueItem, score: number): SearchHit {
-  const { id, category, title, attributes } = item;
-  return { id, score, category, title, attributes, imageUrl: imagePath(catalogue, item) };
 }

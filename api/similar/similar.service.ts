@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { CatalogueItem } from '../../contracts/catalogue.ts';
 import type { Registry } from '../../contracts/registry.ts';
-import type { RoutingTable, SearchHit } from '../../contracts/serving.ts';
+import type { RoutingTable } from '../../contracts/serving.ts';
 import type { SimilarAnswer, SimilarConfig, SimilarList } from '../../contracts/similar.ts';
-import { imagePath } from '../catalogue/image-path.ts';
+import { foundItem } from '../catalogue/found-item.ts';
 import { itemNotFound, requireCatalogue } from '../catalogue/item-not-found.ts';
 import { REGISTRY, SEARCHER, SIMILAR, SIMILAR_STARTER } from '../ports.ts';
 import type { ApiPorts, RetrainStarted, Searcher, SimilarStarter } from '../ports.ts';
@@ -61,13 +61,13 @@ export class SimilarService {
     const items = await this.itemsOf(catalogue, list);
     const hits = list.neighbours.flatMap(({ id: found, score }) => {
       const item = items.get(found);
-      return item === undefined ? [] : [{ ...toHit(catalogue, item), score }];
+      return item === undefined ? [] : [{ ...foundItem(catalogue, item), score }];
     });
     // Items deleted since are left out; where too few are left, a search finds the next ones.
     if (hits.length < k && hits.length < list.neighbours.length) return undefined;
     const nearDuplicates = list.nearDuplicates.flatMap((found) => {
       const item = items.get(found);
-      return item === undefined ? [] : [toHit(catalogue, item)];
+      return item === undefined ? [] : [foundItem(catalogue, item)];
     });
     return { hits: hits.slice(0, k), nearDuplicates, source: 'batch', generation, model, index };
   }
@@ -91,9 +91,4 @@ export class SimilarService {
     const { hits, generation, model, index } = answer;
     return { hits, nearDuplicates: [], source: 'live', generation, model, index };
   }
-}
-
-function toHit(catalogue: string, item: CatalogueItem): Omit<SearchHit, 'score'> {
-  const { id, category, title, attributes } = item;
-  return { id, category, title, attributes, imageUrl: imagePath(catalogue, item) };
 }
