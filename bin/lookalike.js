@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the built program on Node 24, whichever Node (20.19 or newer) started this file: the `node` package, a dependency,
+// Runs the built program on Node 24, whichever Node (20.19+, 22.13+, 24+) started this file: the `node` package, a dependency,
 // brings the binary. Plain JavaScript, because it must also run where nothing is built yet.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
