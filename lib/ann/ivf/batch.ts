@@ -13,6 +13,8 @@ const SCAN_QUERIES = 16;
 const ALONE_QUERIES = 128;
 /** Calls under way for each thread: while one runs, the answers of another are read and its next queries laid out. */
 const LANES_PER_THREAD = 2;
+/** Room of a call, about: answers by the thousand are found for fewer queries at a time. */
+const MAX_CALL_BYTES = 16 << 20;
 
 interface BatchSearch {
   queries: Float32Array;
@@ -34,7 +36,7 @@ export async function searchMany(batch: BatchSearch): Promise<Neighbours[]> {
   if (effort.wanted === 0) return Array.from({ length: count }, (_, i) => retry(readyQuery(i)));
   const { signal, allowed } = options;
   const numLanes = machine.threads === undefined ? 1 : machine.threads.size * LANES_PER_THREAD;
-  const perCall = Math.max(1, Math.min(queriesPerCall(effort, machine), Math.ceil(count / numLanes)));
+  const perCall = Math.max(1, Math.min(queriesPerCall(effort, dim, machine), Math.ceil(count / numLanes)));
   const answers: Neighbours[] = Array<Neighbours>(count);
   await kernels.longScratch(async () => {
     const bitmap = allowed === undefined ? 0 : kernels.place(allowed.subarray(0, Math.ceil(size / 32)));
@@ -64,9 +66,12 @@ export async function searchMany(batch: BatchSearch): Promise<Neighbours[]> {
   });
 }
 
-function queriesPerCall({ plan, numLists, nprobe }: Effort, { threads }: AnnMachine): number {
-  if (plan === 'scan') return SCAN_QUERIES;
-  if (threads === undefined) return ALONE_QUERIES;
+function queriesPerCall(effort: Effort, dim: number, { threads }: AnnMachine): number {
+  const { plan, numLists, nprobe, numCandidates, wanted } = effort;
+  const bytes = dim * 8 + nprobe * 12 + numCandidates * 12 + wanted * 8;
+  const fitting = Math.max(1, Math.floor(MAX_CALL_BYTES / bytes));
+  if (plan === 'scan') return Math.min(SCAN_QUERIES, fitting);
+  if (threads === undefined) return Math.min(ALONE_QUERIES, fitting);
   const [least, most] = LISTS_QUERIES;
-  return Math.min(most, Math.max(least, Math.ceil((SHARED_READS * numLists) / nprobe)));
+  return Math.min(fitting, most, Math.max(least, Math.ceil((SHARED_READS * numLists) / nprobe)));
 }

@@ -28,7 +28,8 @@ export function pq8Scan(ivf: Ivf, list: i32, base: f32, tables: usize, best: Bes
 }
 
 /**
- * Tables of 16 entries in one byte each (Andre, Kermarrec & Le Scouarnec 2015, as in faiss's fast scan): over the f32 tables
+ * Tables of 16 entries in one byte each (Andre, Kermarrec & Le Scouarnec 2015, "Cache locality is not enough", and their
+ * "Quicker ADC", 2021): over the f32 tables
  * they are made from, behind which they lie. One step for all, so that sums of bytes are sums of scores.
  * Constants: 4 the step, 8 the sum of the least entries.
  */

@@ -84,6 +84,16 @@ describe('an inverted file', () => {
     expect(recallOf(index, seededVectors(50, 16, 19).map(far), { k: 10, nprobe: 12 })).toBeGreaterThanOrEqual(0.9);
   });
 
+  it('answers batches of nearly all rows', async () => {
+    const vectors = seededVectors(1200, 8, 20);
+    const index = await buildOf(specOf({ kind: 'flat' })('l2'), vectors);
+    const queries = Float32Array.from(vectors.slice(0, 40).flatMap((vector) => [...vector]));
+    const answers = await index.searchBatch(queries, { k: 1100, nprobe: 1 });
+    const truth = vectors.slice(0, 40).map((vector) => index.search(vector, { k: 1100, nprobe: 1 }));
+    expect(answers).toEqual(truth);
+    expect(answers.every(({ rows }) => rows.length === 1100)).toBe(true);
+  });
+
   it('refuses codes that do not fit the dimension, and says which do', () => {
     const pq = specOf({ kind: 'pq', m: 5, bits: 8, opq: false })('l2');
     expect(() => createBuilder(pq, 12)).toThrow('Use one of 1, 2, 3, 4, 6, 12.');
