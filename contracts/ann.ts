@@ -17,7 +17,7 @@ export type IvfCodes =
   | { kind: 'pq'; m: number; bits: 4 | 8; opq: boolean };
 
 /** How to build an index; a discriminated union so that each kind owns its parameters. */
-export type IndexSpec = ExactSpec | HnswSpec | IvfSpec | KdTreeSpec | LshSpec;
+export type IndexSpec = ExactSpec | HnswSpec | IvfSpec | KdTreeSpec | LshSpec | DeepHashSpec;
 
 /** Brute force. `rescore`: with coarser storage, how many times k candidates are compared again in f32. */
 export type ExactSpec = {
@@ -70,7 +70,7 @@ export type LshSpec = {
   probes: number;
   seed: number;
 };
-/** Learned codes compared by Hamming distance; `rescore` as for ivf. */
+/** Binary codes compared by Hamming distance; `rescore` as for ivf. `epochs` of training, for learned ones. */
 export type DeepHashSpec = {
   kind: 'deepHash';
   metric: Metric;

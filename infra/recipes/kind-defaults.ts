@@ -32,6 +32,7 @@ export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec,
   ivf: { numLists: 0, nprobe: 0, codes: { kind: 'flat' }, rescore: 8, seed: 1 },
   kdTree: { trees: 8, leafSize: 16, checks: 2048, seed: 1 },
   lsh: { family: 'crossPolytope', tables: 16, bits: 2, probes: 256, seed: 1 },
+  deepHash: { bits: 128, code: 'learned', epochs: 20, rescore: 20, seed: 1 },
 };
 
 /** The parts of a configuration that come in kinds, by their path: each kind's parameters, and what all kinds share. */

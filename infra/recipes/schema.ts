@@ -107,6 +107,15 @@ const Index = z.discriminatedUnion('kind', [
     probes: count.max(1_000_000),
     seed: z.int().min(0).max(0xffffffff),
   }),
+  z.strictObject({
+    kind: z.literal('deepHash'),
+    metric: z.enum(METRICS),
+    bits: z.union([z.literal(64), z.literal(128), z.literal(256)]),
+    code: z.enum(['learned', 'hyperplane']),
+    epochs: z.int().min(0).max(10_000),
+    rescore: z.int().min(0).max(1000),
+    seed: z.int().min(0).max(0xffffffff),
+  }),
 ]);
 
 /** The table of a generation's endpoints travels between activities and workflows: 143 bytes each, 64 KiB a payload. */

@@ -15,6 +15,8 @@ export function recallAdvice(spec: IndexSpec): string {
       return spec.checks === 0
         ? 'A single tree without checks finds all neighbours: ask for at most 1.'
         : `Raise checks (now ${spec.checks}), then trees (${spec.trees}); above some 30 dimensions use hnsw.`;
+    case 'deepHash':
+      return `Raise rescore (now ${spec.rescore}), then bits (${spec.bits}, at most 256), or use hnsw.`;
     case 'lsh':
       return `Raise probes (now ${spec.probes}), then tables (${spec.tables}), or lower bits (${spec.bits}).`;
   }

@@ -1,4 +1,5 @@
 import type { IndexKind, IndexSpec } from '../../contracts/ann.ts';
+import { deepHash } from './deep-hash/deep-hash.ts';
 import { exact } from './exact/exact.ts';
 import { hnsw } from './hnsw/hnsw.ts';
 import { ivf } from './ivf/ivf.ts';
@@ -7,6 +8,7 @@ import type { IndexKindModule } from './kind.ts';
 import { lsh } from './lsh/lsh.ts';
 
 const KINDS: { readonly [K in IndexKind]: IndexKindModule<Extract<IndexSpec, { kind: K }>> } = {
+  deepHash,
   exact,
   hnsw,
   ivf,

@@ -21,7 +21,7 @@ export interface Structure {
   readonly plan: Neighbours['plan'];
   /** How hard to look; `undefined` where comparing with all `numAllowed` rows costs no more. */
   effort(options: SearchOptions, numAllowed: number): number | undefined;
-  scratchBytes(k: number, effort: number): number;
+  scratchBytes(k: number, effort: number, count: number): number;
   /** Named parts of the index file, beside the rows. */
   sections(): Record<string, Uint8Array>;
 }
@@ -123,7 +123,7 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
   /** Scratch and results of a call for `count` queries. */
   #room(count: number, k: number, effort: number): { args: number[]; answer: (i: number) => Counted } {
     const { kernels } = this.#rows.vectors;
-    const scratch = kernels.allocate(this.#structure.scratchBytes(k, effort));
+    const scratch = kernels.allocate(this.#structure.scratchBytes(k, effort, count));
     const scores = kernels.allocate(count * k * 4);
     const rows = kernels.allocate(count * k * 4);
     const info = kernels.allocate(count * 8);

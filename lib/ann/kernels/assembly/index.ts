@@ -15,3 +15,6 @@ export { kdBuild } from './kd-tree-build';
 export { kdSearch } from './kd-tree';
 export { lshFill, lshHash } from './lsh-build';
 export { lshScratch, lshSearch } from './lsh';
+export { hashScratch, hashSearch } from './hamming';
+export { hashEncode } from './hamming-encode';
+export { matrixAdd } from './hamming-matrix';
