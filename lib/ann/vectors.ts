@@ -36,10 +36,17 @@ export function prepared(vector: Float32Array, metric: Metric): Float32Array {
   return metric === 'cosine' ? normalised(vector) : vector;
 }
 
-/** `vector / |vector|`; a zero vector stays zero and scores 0 against everything. */
+/** A squared length this near to 1 is 1 but for the rounding of the components: twice what rounding can do. */
+const UNIT_TOLERANCE = 2 ** -22;
+
+/**
+ * `vector / |vector|`; a zero vector stays zero and scores 0 against everything. A unit vector stays as it is, bit for bit: what
+ * one index stores goes into another unchanged.
+ */
 function normalised(vector: Float32Array): Float32Array {
   let sum = 0;
   for (const value of vector) sum += value * value;
+  if (Math.abs(sum - 1) <= UNIT_TOLERANCE) return vector;
   const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
   return vector.map((value) => value * scale);
 }
