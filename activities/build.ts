@@ -1,6 +1,6 @@
 import { assembleEmbeddings } from '../infra/embeddings/assemble-embeddings.ts';
 import { planEmbedding } from '../infra/embeddings/plan-embedding.ts';
-import { buildShard, publishIndex } from '../infra/shards/index.ts';
+import { buildShard, chooseIndexSpec, publishIndex } from '../infra/shards/index.ts';
 import type { Stores } from '../infra/stores.ts';
 import { beating } from './heartbeat.ts';
 import type { BuildActivities } from './interfaces.ts';
@@ -25,6 +25,14 @@ export function createBuildActivities({ stores }: BuildDeps): BuildActivities {
           reused: watched.reused(),
           numRejected: Number(made.manifest.summary.numRejected),
         };
+      }),
+
+    chooseIndex: (input) =>
+      beating(async ({ signal, report }) => {
+        const watched = watchPublishing(stores);
+        const onProgress = (done: number, total: number): void => report({ done, total });
+        const { artifact, ...choice } = await chooseIndexSpec({ stores: watched.stores, ...input, signal, onProgress });
+        return { artifact: artifact.id, reused: watched.reused(), ...choice };
       }),
 
     buildShard: (input) =>

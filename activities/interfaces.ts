@@ -1,4 +1,4 @@
-import type { IndexSpec } from '../contracts/ann.ts';
+import type { AutoSpec, IndexSpec } from '../contracts/ann.ts';
 import type { DataPlaneHost, Generation, ShardEndpoint } from '../contracts/serving.ts';
 import type { SimilarConfig, SimilarItemsOutput } from '../contracts/similar.ts';
 import type { RetrainConfig, RetrievalQuality } from '../contracts/training.ts';
@@ -110,6 +110,14 @@ export interface Evaluated extends Made {
 export interface BuildActivities {
   planEmbedding(input: { snapshot: string; model: string; views: number }): Promise<EmbeddingPlan>;
   assembleEmbeddings(input: { plan: string; model: string; views: number }): Promise<AssembledEmbeddings>;
+  /** The index that shards are then built as; found finished, it is the same again. */
+  chooseIndex(input: {
+    snapshot: string;
+    embeddings: string;
+    model: string;
+    wish: AutoSpec;
+    numShards: number;
+  }): Promise<Made & { spec: IndexSpec; reason: string }>;
   buildShard(input: {
     snapshot: string;
     embeddings: string;
@@ -125,6 +133,7 @@ export interface BuildActivities {
     spec: IndexSpec;
     shards: string[];
     minIndexRecall: number;
+    choice?: string;
   }): Promise<Made & { recall: number }>;
 }
 

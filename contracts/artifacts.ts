@@ -16,6 +16,8 @@ export const ARTIFACT_KINDS = [
   'embeddings',
   /** One searchable part of an index. */
   'shard',
+  /** Which index was chosen for `auto`, and what was measured: `measured.json`. */
+  'indexChoice',
   /** The manifest of all shards of one generation: inputs name them `shard0`, `shard1`, … */
   'index',
   /** Nearest neighbours of one chunk of an index's items. */

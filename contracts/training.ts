@@ -1,4 +1,4 @@
-import type { IndexSpec } from './ann.ts';
+import type { AutoSpec, IndexSpec } from './ann.ts';
 
 /** Which loss pulls a head's outputs together; each owns its parameters. Similarities are cosines. */
 export type LossConfig =
@@ -59,7 +59,7 @@ export interface RetrainConfig {
   /** Augmented views cached per picture for training; 1 means the plain picture only. */
   views: number;
   train: TrainConfig;
-  index: IndexSpec;
+  index: IndexSpec | AutoSpec;
   numShards: number;
   numReplicas: number;
   gate: {

@@ -1,4 +1,4 @@
-import type { IndexSpec } from './ann.ts';
+import type { AutoSpec, IndexSpec } from './ann.ts';
 import type { RetrainConfig, RetrievalQuality, TrainConfig } from './training.ts';
 
 /** Workflow types by the name the server knows them by. */
@@ -101,7 +101,7 @@ export interface BuildIndexInput {
   snapshot: string;
   embeddings: string;
   model: string;
-  spec: IndexSpec;
+  spec: IndexSpec | AutoSpec;
   numShards: number;
   minIndexRecall: number;
 }

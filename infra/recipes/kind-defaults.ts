@@ -1,4 +1,4 @@
-import type { IndexSpec, IvfCodes } from '../../contracts/ann.ts';
+import type { AutoSpec, IndexSpec, IvfCodes } from '../../contracts/ann.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { LossConfig, TrainConfig } from '../../contracts/training.ts';
 
@@ -26,11 +26,14 @@ const IVF_CODES_DEFAULTS: Parameters<IvfCodes> = {
 };
 
 /** Without the metric: it means the same to every kind, so it stays as it was. */
-export const INDEX_DEFAULTS: { [K in IndexSpec['kind']]: Omit<Extract<IndexSpec, { kind: K }>, 'kind' | 'metric'> } = {
+export const INDEX_DEFAULTS: {
+  [K in (IndexSpec | AutoSpec)['kind']]: Omit<Extract<IndexSpec | AutoSpec, { kind: K }>, 'kind' | 'metric'>;
+} = {
   exact: {},
   hnsw: { m: 16, efConstruction: 200, efSearch: 64, seed: 1 },
   ivf: { numLists: 0, nprobe: 0, codes: { kind: 'flat' }, rescore: 8, seed: 1 },
   kdTree: { trees: 8, leafSize: 16, checks: 2048, seed: 1 },
+  auto: { recall: 0.95, maxBytes: 0, seed: 1 },
   lsh: { family: 'crossPolytope', tables: 16, bits: 2, probes: 256, seed: 1 },
   deepHash: { bits: 128, code: 'learned', epochs: 20, rescore: 20, seed: 1 },
 };

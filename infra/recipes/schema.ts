@@ -116,6 +116,13 @@ const Index = z.discriminatedUnion('kind', [
     rescore: z.int().min(0).max(1000),
     seed: z.int().min(0).max(0xffffffff),
   }),
+  z.strictObject({
+    kind: z.literal('auto'),
+    metric: z.enum(METRICS),
+    recall: share,
+    maxBytes: z.int().min(0),
+    seed: z.int().min(0).max(0xffffffff),
+  }),
 ]);
 
 /** The table of a generation's endpoints travels between activities and workflows: 143 bytes each, 64 KiB a payload. */

@@ -18,6 +18,8 @@ export interface PublishIndexInput {
   shards: string[];
   /** recall@10 against exact search below which the index is refused, 0..1. */
   minIndexRecall: number;
+  /** The artefact that says why this index, where it was chosen by measuring. */
+  choice?: string;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
 }
@@ -40,10 +42,13 @@ const RECALL_CHECK = { k: 10, numQueries: 200, seed: 1 } as const;
  * @throws LookalikeError `gateRejected` below `minIndexRecall`; `conflict` when the shards do not belong together
  */
 export async function publishIndex(input: PublishIndexInput): Promise<{ artifact: Artifact; recall: number }> {
-  const { stores, snapshot, embeddings, model, spec, shards, minIndexRecall, signal, onProgress } = input;
+  const { stores, snapshot, embeddings, model, spec, shards, minIndexRecall, choice, signal, onProgress } = input;
   const derivation: Derivation = {
     kind: 'index',
-    inputs: { snapshot, embeddings, model, ...Object.fromEntries(shards.map((id, i) => [`shard${i}`, id])) },
+    inputs: {
+      ...{ snapshot, embeddings, model, ...(choice !== undefined && { choice }) },
+      ...Object.fromEntries(shards.map((id, i) => [`shard${i}`, id])),
+    },
     config: { spec: spec, recallCheck: RECALL_CHECK },
     seed: 'seed' in spec ? spec.seed : null,
   };

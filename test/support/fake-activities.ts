@@ -1,3 +1,4 @@
+import type { IndexSpec } from '../../contracts/ann.ts';
 import { ApplicationFailure, Context, sleep } from '@temporalio/activity';
 import type {
   BuildActivities,
@@ -234,6 +235,19 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
     },
     async recordSimilar({ index, similar }) {
       world.similar.set(index, similar);
+    },
+    async chooseIndex({ embeddings, wish }) {
+      expectKind(embeddings, 'embeddings');
+      const spec = {
+        kind: 'ivf',
+        metric: wish.metric,
+        numLists: 8,
+        nprobe: 2,
+        codes: { kind: 'flat' },
+        rescore: 0,
+        seed: 1,
+      };
+      return { ...make(world, `indexChoice-${embeddings}`), spec: spec as IndexSpec, reason: 'ivf answers soonest.' };
     },
     async buildShard({ embeddings, shard }) {
       expectKind(embeddings, 'embeddings');

@@ -56,6 +56,18 @@ describe('retrain', () => {
     expect(steps.map(({ status }) => status)).toEqual(Array(8).fill('done'));
   });
 
+  it('resolves an index that is chosen by measuring once, before any shard is built, and names the choice', async () => {
+    const index = { kind: 'auto', metric: 'cosine', recall: 0.95, maxBytes: 0, seed: 1 } as const;
+    const output = await (await retrain({ config: { ...retrainConfig, index } })).result();
+    expect(output).toMatchObject({ outcome: 'serving' });
+    expect(world.count('chooseIndex')).toBe(1);
+    const built = world.calls.filter(({ name }) => name === 'buildShard' || name === 'publishIndex');
+    expect(built.length).toBeGreaterThan(1);
+    for (const { input } of built) expect(input).toMatchObject({ spec: { kind: 'ivf', nprobe: 2 } });
+    expect(built.at(-1)!.input).toMatchObject({ choice: expect.stringMatching(/^indexChoice-/) as string });
+    expect(world.names().indexOf('chooseIndex')).toBeLessThan(world.names().indexOf('buildShard'));
+  });
+
   it('finds everything made when nothing changed, and reuses the serving generation', async () => {
     const first = await (await retrain()).result();
     const second = await (await retrain()).result();

@@ -85,6 +85,15 @@ describe('a change of kind', () => {
     expect(set(setting).train.loss).toEqual(loss);
   });
 
+  it('to auto asks for a recall and a memory budget', () => {
+    const auto = { kind: 'auto', metric: 'cosine', recall: 0.95, maxBytes: 0, seed: 1 };
+    expect(set('index.kind=auto').index).toEqual(auto);
+    const asked = set('index.kind=auto', 'index.recall=0.99', 'index.maxBytes=1000000').index;
+    expect(asked).toEqual({ ...auto, recall: 0.99, maxBytes: 1_000_000 });
+    expect(() => set('index.kind=auto', 'index.recall=1.5')).toThrow(/index\.recall/);
+    expect(() => set('index.kind=auto', 'index.m=16')).toThrow(/index\.m/);
+  });
+
   it('gives the recipe’s own kind back unchanged', () => {
     expect(set('train.loss.kind=proxySoftmax', 'train.optimizer.kind=adam', 'index.kind=hnsw')).toEqual(set());
     const { train, index } = resolveRetrainConfig({ recipe: 'demo', set: ['train.loss.kind=proxySoftmax'] });
