@@ -33,7 +33,7 @@ export async function placeGraph(
     numBlocks += levels[row]!;
   }
   const isCoded = storageOf(spec) === 'int8';
-  const codeBytes = Math.ceil(dim / 16) * 16;
+  const codeBytes = Math.ceil(dim / 32) * 32;
   const ground = kernels.allocate(size * spec.m * 8);
   const upper = kernels.allocate(numBlocks * spec.m * 4);
   const zeros = (): number => kernels.place(new Uint8Array((codeBytes + 1) * 4));

@@ -1,5 +1,6 @@
 import { score } from './distance';
 import { biases, centres, codeBytes, codes, dim, metric, numRows, open, rows, steps, weights } from './hnsw-graph';
+import { dotInt8 } from './int8';
 
 /*
  * How near two rows are, for walks and for the choice of links. With codes (int8 scalar quantisation, a range for each
@@ -71,34 +72,18 @@ export function aimAtRow(row: i32, room: usize): usize {
 /** How near a row is to the target; higher is nearer. */
 export function near(target: usize, row: i32): f32 {
   if (codes === 0) return score(metric, target, rows + ((<usize>row * <usize>dim) << 2), dim);
-  const product = <f32>multiply(target + HEAD_BYTES, codes + <usize>row * <usize>codeBytes, codeBytes);
+  const product = <f32>dotInt8(codes + <usize>row * <usize>codeBytes, target + HEAD_BYTES, codeBytes);
   const found = product * load<f32>(target) + load<f32>(target, 4);
   return biases === 0 ? found : found + load<f32>(biases + ((<usize>row) << 2));
 }
 
-/** Brings the beginning of a row near; the answer has no meaning, but has to be used. */
+/**
+ * Brings the beginning of a row near; the answer has no meaning, but has to be used. Two lines, from which on the processor
+ * foresees the rest; behind the last row and code lies more of the graph.
+ */
 export function touch(row: i32): i32 {
-  if (codes === 0) {
-    const at = rows + ((<usize>row * <usize>dim) << 2);
-    return load<i32>(at);
-  }
-  const at = codes + <usize>row * <usize>codeBytes;
+  const at = codes === 0 ? rows + ((<usize>row * <usize>dim) << 2) : codes + <usize>row * <usize>codeBytes;
   return load<i32>(at) ^ load<i32>(at, 64);
-}
-
-/** i16 [length] times i8 [length], a multiple of 16. */
-function multiply(a: usize, b: usize, length: i32): i32 {
-  let s0 = i32x4.splat(0);
-  let s1 = s0;
-  const end = b + <usize>length;
-  while (b < end) {
-    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load(a), v128.load_ext<i8>(b)));
-    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load(a, 16), v128.load_ext<i8>(b, 8)));
-    a += 32;
-    b += 16;
-  }
-  const s = i32x4.add(s0, s1);
-  return i32x4.extract_lane(s, 0) + i32x4.extract_lane(s, 1) + (i32x4.extract_lane(s, 2) + i32x4.extract_lane(s, 3));
 }
 
 /** Decides the ranges of the codes by all rows: fills `centres`, `steps` and `weights`. */

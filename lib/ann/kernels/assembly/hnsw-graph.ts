@@ -14,7 +14,7 @@ export let metric: i32 = 0;
 export let rows: usize = 0;
 /** i8 [numRows, codeBytes]; 0: rows are compared as they are. */
 export let codes: usize = 0;
-/** `dim` rounded up to 16; codes and what belongs to dimensions end in zeros. */
+/** `dim` rounded up to 32; codes and what belongs to dimensions end in zeros. */
 export let codeBytes: i32 = 0;
 /** f32 [codeBytes]: row = centre + step * code. Under inner product there is no centre (0). */
 export let centres: usize = 0;
