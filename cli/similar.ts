@@ -26,6 +26,7 @@ interface BuildOptions {
 interface ShowOptions {
   catalogue: string;
   k: number;
+  withinCategory?: boolean;
   live?: boolean;
   url?: string;
   key?: string;
@@ -87,13 +88,14 @@ function addShowCommand(group: Command): void {
       .description('what looks like an item; asks the running API')
       .option(...CATALOGUE_OPTION)
       .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
+      .option('--within-category', "only items of the item's own category")
       .option('--live', 'search now, even where the answer was found in advance')
       .option('--url <url>', 'address of the API (default: the running stack)')
       .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
     async (context, options, item = '') => {
-      const { catalogue, k, live } = options;
+      const { catalogue, k, live, withinCategory } = options;
       const path = `/v1/catalogues/${encodeURIComponent(catalogue)}/items/${encodeURIComponent(item)}/similar`;
-      const query = `?k=${k}&live=${live === true}`;
+      const query = `?k=${k}&live=${live === true}&withinCategory=${withinCategory === true}`;
       const answer = (await getJson(apiTarget(context, options), path + query, context.signal)) as SimilarAnswer;
       context.print(answer, () => describeAnswer(answer));
     },

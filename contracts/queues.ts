@@ -6,6 +6,8 @@ export const TASK_QUEUES = {
   train: 'lookalike-train',
   /** Index builds and their self-checks. */
   build: 'lookalike-build',
+  /** Neighbours of every item: apart from builds, so that a retrain never waits behind a nightly batch. */
+  neighbours: 'lookalike-neighbours',
   /** Batch embedding. */
   embed: 'lookalike-embed',
 } as const;

@@ -52,6 +52,9 @@ export interface SimilarSummary {
 /** One item's list of at most `k`, best first, one of each group of near-duplicates and none of its own. */
 export interface SimilarList {
   k: number;
+  withinCategory: boolean;
+  /** False when near-duplicates took places that the next neighbours, which were not looked for, would have. */
+  isWhole: boolean;
   neighbours: { id: string; score: number }[];
   /** The other items of its own group, at most 100. */
   nearDuplicates: string[];
@@ -63,6 +66,8 @@ export interface SimilarAnswer {
   nearDuplicates: Omit<SearchHit, 'score'>[];
   /** Found in advance by a batch, or searched for this request. */
   source: 'batch' | 'live';
+  /** Only items of the item's own category were admitted. */
+  withinCategory: boolean;
   generation: number;
   model: string;
   index: string;

@@ -16,8 +16,13 @@ await runWorkerProcess('trainer', ({ config, stores }) => ({
     },
     {
       taskQueue: TASK_QUEUES.build,
-      activities: { ...createBuildActivities({ stores }), ...createSimilarActivities(stores) },
+      activities: createBuildActivities({ stores }),
       maxConcurrentActivityTaskExecutions: 2,
+    },
+    {
+      taskQueue: TASK_QUEUES.neighbours,
+      activities: createSimilarActivities(stores),
+      maxConcurrentActivityTaskExecutions: 1,
     },
   ],
 }));

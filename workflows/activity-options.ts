@@ -112,7 +112,7 @@ export const training = proxyActivities<Pick<TrainActivities, 'trainHead'>>({
   taskQueue: TASK_QUEUES.train,
 });
 export const building = proxyActivities<BuildActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
-export const neighbours = proxyActivities<SimilarActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
+export const neighbours = proxyActivities<SimilarActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.neighbours });
 export const similarRecords = proxyActivities<SimilarRecordActivities>({
   ...quick,
   taskQueue: TASK_QUEUES.orchestrator,

@@ -28,7 +28,8 @@ export class SimilarController {
     @Query() query: SimilarQueryDto,
     @RequestSignal() signal: AbortSignal,
   ): Promise<SimilarAnswer> {
-    return this.service.similar(catalogue, id, { k: query.k, live: query.live === 'true' }, signal);
+    const [live, withinCategory] = [query.live === 'true', query.withinCategory === 'true'];
+    return this.service.similar(catalogue, id, { k: query.k, live, withinCategory }, signal);
   }
 
   @Post('similar-items')

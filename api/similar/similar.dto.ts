@@ -7,6 +7,10 @@ import { MAX_K, SearchHitSchema } from '../search/search.dto.ts';
 export class SimilarQueryDto extends createZodDto(
   z.strictObject({
     k: z.coerce.number().int().min(1).max(MAX_K).default(10).describe('How many results at most.'),
+    withinCategory: z
+      .enum(['true', 'false'])
+      .default('false')
+      .describe("`true`: only items of the item's own category."),
     live: z
       .enum(['true', 'false'])
       .default('false')
@@ -18,6 +22,7 @@ const Answer = z.object({
   hits: z.array(SearchHitSchema).describe('Best first; of near-duplicates only the best.'),
   nearDuplicates: z.array(SearchHitSchema.omit({ score: true })).describe('Items that show the same thing.'),
   source: z.enum(['batch', 'live']).describe('`batch`: found in advance; `live`: searched for this request.'),
+  withinCategory: z.boolean().describe("Only items of the item's own category were admitted."),
   generation: z.number(),
   model: z.string(),
   index: z.string(),

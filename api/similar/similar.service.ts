@@ -9,6 +9,11 @@ import { REGISTRY, SEARCHER, SIMILAR, SIMILAR_STARTER } from '../ports.ts';
 import type { ApiPorts, RetrainStarted, Searcher, SimilarStarter } from '../ports.ts';
 import { SearchService } from '../search/search.service.ts';
 
+interface Wanted {
+  k: number;
+  withinCategory: boolean;
+}
+
 /** Answers "what looks like this item?", at once where a batch has found it in advance. */
 @Injectable()
 export class SimilarService {
@@ -41,35 +46,40 @@ export class SimilarService {
   async similar(
     catalogue: string,
     id: string,
-    { k, live }: { k: number; live: boolean },
+    { live, ...wanted }: Wanted & { live: boolean },
     signal: AbortSignal,
   ): Promise<SimilarAnswer> {
-    await this.requireItem(catalogue, id);
+    const item = await this.requireItem(catalogue, id);
     const table = live ? undefined : await this.searcher.currentTable(catalogue);
-    const inAdvance = table && (await this.fromBatch(table, id, k));
-    return inAdvance ?? this.now(catalogue, id, k, signal);
+    const inAdvance = table && (await this.fromBatch(table, id, wanted));
+    return inAdvance ?? this.now(catalogue, item, wanted, signal);
   }
 
-  /** Undefined when the batch of this index is not finished, does not hold the item, or was asked for fewer than `k`. */
-  private async fromBatch(table: RoutingTable, id: string, k: number): Promise<SimilarAnswer | undefined> {
+  /** Undefined when the batch of this index is not finished, does not hold the item, or was asked for something else. */
+  private async fromBatch(
+    table: RoutingTable,
+    id: string,
+    { k, withinCategory }: Wanted,
+  ): Promise<SimilarAnswer | undefined> {
     const { catalogue, generation, model } = table;
     const index = (await this.registry.generations.get(catalogue, generation))?.index ?? null;
     const artifact = index === null ? undefined : await this.registry.similar.of(catalogue, index);
     if (index === null || artifact === undefined) return undefined;
     const list = await this.reader.lookup(artifact, id);
-    if (list === undefined || k > list.k) return undefined;
+    if (list === undefined || k > list.k || withinCategory !== list.withinCategory) return undefined;
     const items = await this.itemsOf(catalogue, list);
     const hits = list.neighbours.flatMap(({ id: found, score }) => {
       const item = items.get(found);
       return item === undefined ? [] : [{ ...foundItem(catalogue, item), score }];
     });
     // Items deleted since are left out; where too few are left, a search finds the next ones.
-    if (hits.length < k && hits.length < list.neighbours.length) return undefined;
+    const isAll = list.isWhole && hits.length === list.neighbours.length;
+    if (hits.length < k && !isAll) return undefined;
     const nearDuplicates = list.nearDuplicates.flatMap((found) => {
       const item = items.get(found);
       return item === undefined ? [] : [foundItem(catalogue, item)];
     });
-    return { hits: hits.slice(0, k), nearDuplicates, source: 'batch', generation, model, index };
+    return { hits: hits.slice(0, k), nearDuplicates, source: 'batch', withinCategory, generation, model, index };
   }
 
   private async itemsOf(catalogue: string, list: SimilarList): Promise<Map<string, CatalogueItem>> {
@@ -78,17 +88,27 @@ export class SimilarService {
     return new Map(items.map((item) => [item.id, item]));
   }
 
-  private async requireItem(catalogue: string, id: string): Promise<void> {
+  private async requireItem(catalogue: string, id: string): Promise<CatalogueItem> {
     const [item] = await this.registry.catalogue.getItems(catalogue, [id]);
-    if (item !== undefined) return;
+    if (item !== undefined) return item;
     await requireCatalogue(this.registry.catalogue, catalogue);
     throw itemNotFound(catalogue, id);
   }
 
-  private async now(catalogue: string, id: string, k: number, signal: AbortSignal): Promise<SimilarAnswer> {
+  private async now(
+    catalogue: string,
+    { id, category }: CatalogueItem,
+    { k, withinCategory }: Wanted,
+    signal: AbortSignal,
+  ): Promise<SimilarAnswer> {
     const query = { kind: 'item', id } as const;
-    const answer = await this.search.search(catalogue, { query, k, exact: false, allowPartial: false }, signal);
+    const filter = withinCategory && category !== null ? { category } : {};
+    const answer = await this.search.search(
+      catalogue,
+      { query, k, ...filter, exact: false, allowPartial: false },
+      signal,
+    );
     const { hits, generation, model, index } = answer;
-    return { hits, nearDuplicates: [], source: 'live', generation, model, index };
+    return { hits, nearDuplicates: [], source: 'live', withinCategory, generation, model, index };
   }
 }

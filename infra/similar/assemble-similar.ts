@@ -3,6 +3,7 @@ import type { Artifact } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { SimilarConfig, SimilarSummary } from '../../contracts/similar.ts';
+import { throwIfAborted } from '../../lib/ann/rows.ts';
 import { ROWS_FILE, withTempFolder } from '../shards/files.ts';
 import { runHeavyTask } from '../shards/heavy-task.ts';
 import type { ShardStores } from '../shards/load-shard.ts';
@@ -48,15 +49,15 @@ export async function assembleSimilar(input: {
   const made = await artifacts.find(derivation);
   if (made !== undefined) return made;
 
-  const chunks = await Promise.all(
-    chunksOf(sizes, config.chunkItems).map(async ({ from, to }, i) => {
-      const chunk = await artifacts.find(chunkDerivation(index, config, i));
-      if (chunk === undefined) {
-        throw new LookalikeError('notFound', `Expected chunk ${i} of the neighbours of ${index}; run it again.`);
-      }
-      return { path: await artifacts.materialise(chunk.id, NEIGHBOURS_FILE), numItems: to - from };
-    }),
-  );
+  const chunks: AssembleTaskInput['chunks'] = [];
+  for (const [i, { from, to }] of chunksOf(sizes, config.chunkItems).entries()) {
+    throwIfAborted(signal);
+    const chunk = await artifacts.find(chunkDerivation(index, config, i));
+    if (chunk === undefined) {
+      throw new LookalikeError('notFound', `Expected chunk ${i} of the neighbours of ${index}; run it again.`);
+    }
+    chunks.push({ path: await artifacts.materialise(chunk.id, NEIGHBOURS_FILE), numItems: to - from });
+  }
   const rowsPaths = await Promise.all(shards.map((id) => artifacts.materialise(id, ROWS_FILE)));
   return withTempFolder(async (folder) => {
     const outPath = join(folder, SIMILAR_FILE);

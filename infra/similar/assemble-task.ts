@@ -52,7 +52,9 @@ await answerTask<AssembleTaskInput, AssembleTaskOutput>(async (input, onProgress
     const ids = idsOf(input.rowsPaths);
     for await (const { row, list } of lists()) {
       const { value: id } = await ids.next();
-      yield { row, id: id!, group: groups.groupOf(row), neighbours: collapse(list, row, groups, k) };
+      const neighbours = collapse(list, row, groups, k);
+      const isWhole = neighbours.length === k || list.length < lookedFor;
+      yield { row, id: id!, group: groups.groupOf(row), isWhole, neighbours };
     }
   }
 });

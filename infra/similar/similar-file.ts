@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import type { SimilarList } from '../../contracts/similar.ts';
+import type { SimilarList, SimilarSummary } from '../../contracts/similar.ts';
 import { decodeNeighbours, encodeNeighbours } from './neighbour-file.ts';
 import type { Neighbour } from './neighbour-file.ts';
 
@@ -14,6 +14,7 @@ export interface SimilarRow {
   id: string;
   /** The lowest row of its group of near-duplicates: its own when it has none. */
   group: number;
+  isWhole: boolean;
   neighbours: Neighbour[];
 }
 
@@ -25,12 +26,12 @@ export async function writeSimilarFile(path: string, rows: AsyncIterable<Similar
     db.pragma('journal_mode = OFF');
     db.pragma('synchronous = OFF');
     db.exec(
-      'create table items (row integer primary key, id text not null, grp integer not null, neighbours blob not null)',
+      'create table items (row integer primary key, id text not null, grp integer not null, whole integer not null, neighbours blob not null)',
     );
-    const insert = db.prepare('insert into items values (?, ?, ?, ?)');
+    const insert = db.prepare('insert into items values (?, ?, ?, ?, ?)');
     db.exec('begin');
-    for await (const { row, id, group, neighbours } of rows) {
-      insert.run(row, id, group, encodeNeighbours([neighbours], neighbours.length));
+    for await (const { row, id, group, isWhole, neighbours } of rows) {
+      insert.run(row, id, group, isWhole ? 1 : 0, encodeNeighbours([neighbours], neighbours.length));
     }
     db.exec('create unique index items_by_id on items (id)');
     db.exec('create index items_by_group on items (grp)');
@@ -47,11 +48,10 @@ export interface SimilarFile {
   close(): void;
 }
 
-/** @param k neighbours that were kept for each item */
-export function openSimilarFile(path: string, k: number): SimilarFile {
+export function openSimilarFile(path: string, { k, withinCategory }: SimilarSummary): SimilarFile {
   const db = new Database(path, { readonly: true, fileMustExist: true });
-  const byId = db.prepare<[string], { row: number; grp: number; neighbours: Uint8Array }>(
-    'select row, grp, neighbours from items where id = ?',
+  const byId = db.prepare<[string], { row: number; grp: number; whole: number; neighbours: Uint8Array }>(
+    'select row, grp, whole, neighbours from items where id = ?',
   );
   const idOf = db.prepare<[number], { id: string }>('select id from items where row = ?');
   const inGroup = db.prepare<[number, number, number], { id: string }>(
@@ -63,6 +63,8 @@ export function openSimilarFile(path: string, k: number): SimilarFile {
       if (found === undefined) return undefined;
       return {
         k,
+        withinCategory,
+        isWhole: found.whole === 1,
         neighbours: decodeNeighbours(found.neighbours).map(({ row, score }) => ({ id: idOf.get(row)!.id, score })),
         nearDuplicates: inGroup.all(found.grp, found.row, MAX_DUPLICATES).map((item) => item.id),
       };

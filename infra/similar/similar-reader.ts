@@ -36,8 +36,8 @@ export function createSimilarReader({ artifacts }: { artifacts: ArtifactStore })
 
   async function openArtifact(artifact: string): Promise<SimilarFile> {
     const { manifest } = await artifacts.get(artifact);
-    const { k } = manifest.summary as unknown as SimilarSummary;
-    return openSimilarFile(await artifacts.materialise(artifact, SIMILAR_FILE), k);
+    const path = await artifacts.materialise(artifact, SIMILAR_FILE);
+    return openSimilarFile(path, manifest.summary as unknown as SimilarSummary);
   }
 
   return {

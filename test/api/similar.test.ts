@@ -13,7 +13,7 @@ beforeEach(async () => {
   world = new World(fruitsAndCars());
   world.similarArtifact = 'similarItems-1';
   world.similar.set('pear', {
-    k: 3,
+    ...{ k: 3, withinCategory: false, isWhole: true },
     neighbours: ['car', 'apple/red', 'van'].map((id, i) => ({ id, score: 0.9 - i / 10 })),
     nearDuplicates: ['apple/green'],
   });
@@ -63,6 +63,24 @@ describe('similar items', () => {
     world.items.delete('pear');
     const gone = await app.inject('/v1/catalogues/shop/items/pear/similar');
     expect(gone.statusCode).toBe(404);
+  });
+
+  it('keep to the rule that was asked for, whichever way they are found', async () => {
+    const within = await similar('pear', '?k=2&withinCategory=true');
+    expect(within).toMatchObject({ source: 'live', withinCategory: true });
+    expect(within.hits.every(({ category }) => category === 'fruit')).toBe(true);
+    world.similar.get('pear')!.withinCategory = true;
+    expect(await similar('pear', '?k=2')).toMatchObject({ source: 'live', withinCategory: false });
+    expect(await similar('pear', '?k=2&withinCategory=true')).toMatchObject({ source: 'batch', withinCategory: true });
+  });
+
+  it('are searched now when near-duplicates took the places of the next neighbours', async () => {
+    const list = world.similar.get('pear')!;
+    list.neighbours.pop();
+    expect(await similar('pear', '?k=3')).toMatchObject({ source: 'batch' });
+    list.isWhole = false;
+    expect(await similar('pear', '?k=3')).toMatchObject({ source: 'live' });
+    expect(await similar('pear', '?k=2')).toMatchObject({ source: 'batch' });
   });
 
   it('answer what they cannot do in words', async () => {

@@ -58,7 +58,7 @@ describe('similar items', () => {
       const truth = nearest(id, () => true).slice(0, 6);
       expect(ids(list.neighbours)).toEqual(ids(truth));
       list.neighbours.forEach(({ score }, i) => expect(score).toBeCloseTo(truth[i]!.score, 5));
-      expect(list).toMatchObject({ k: 6, nearDuplicates: [] });
+      expect(list).toMatchObject({ k: 6, isWhole: true, withinCategory: false, nearDuplicates: [] });
     }
     expect(await reader.lookup(artifact, 'item9999')).toBeUndefined();
   });
@@ -84,6 +84,15 @@ describe('similar items', () => {
       expect(list.nearDuplicates.length > 0).toBe(nearest(id, () => true)[0]!.score >= threshold);
     }
     expect(grouped).toBe(summary.numGrouped);
+  });
+
+  it('say of a list that near-duplicates emptied that it is not whole', async () => {
+    // Everything is a near-duplicate of everything: nothing else can stand in the 22 places that were looked for.
+    const { artifact, summary } = await run({ ...CONFIG, nearDuplicateScore: -1 });
+    expect(summary).toMatchObject({ numGroups: 1, numGrouped: 392 });
+    const list = await reader.lookup(artifact, 'item0000');
+    expect(list).toMatchObject({ neighbours: [], isWhole: false });
+    expect(list!.nearDuplicates).toHaveLength(100);
   });
 
   it('stay within the category when asked', async () => {
