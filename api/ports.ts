@@ -1,4 +1,5 @@
 import type { InjectionToken } from '@nestjs/common';
+import type { SearchEffort } from '../contracts/ann.ts';
 import type { BlobStore } from '../contracts/artifacts.ts';
 import type { Registry } from '../contracts/registry.ts';
 import type { RoutingTable } from '../contracts/serving.ts';
@@ -9,7 +10,7 @@ import type { SimilarReader } from '../infra/similar/similar-reader.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import type { ApiSettings } from './settings.ts';
 
-export interface SearcherQuery {
+export interface SearcherQuery extends SearchEffort {
   catalogue: string;
   /** Makes the query's vector for the generation that will answer; called again when another comes to serve meanwhile. */
   vector: (table: RoutingTable) => Promise<Float32Array>;

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { LookalikeError, errorMessage } from '../contracts/errors.ts';
+import type { SearchEffort } from '../contracts/ann.ts';
+import { SEARCH_EFFORTS } from '../contracts/ann.ts';
 import type { SearchAnswer } from '../contracts/serving.ts';
+import { EFFORT_MEANINGS, EFFORT_NAMES, effortOf } from '../infra/shards/search-effort.ts';
 import { runningState } from '../infra/supervisor/run-state.ts';
 import { postJson } from './api-client.ts';
 import type { ApiTarget } from './api-client.ts';
@@ -10,7 +13,7 @@ import { handles } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
 import { table } from './table.ts';
 
-interface SearchOptions {
+interface SearchOptions extends SearchEffort {
   catalogue: string;
   image?: string;
   id?: string;
@@ -26,8 +29,7 @@ interface SearchOptions {
 /** `search`: asks the running API what looks like a picture, an item or a vector. */
 export function addSearchCommand(program: Command): void {
   handles<SearchOptions>(
-    program
-      .command('search')
+    withEffortOptions(program.command('search'))
       .description('what looks like a picture, an item or a vector; asks the running API')
       .option(...CATALOGUE_OPTION)
       .option('--image <file>', 'a picture, or an http(s) URL that the API fetches')
@@ -47,11 +49,21 @@ export function addSearchCommand(program: Command): void {
         throw new LookalikeError('invalidInput', `Expected --min-score as a number, got "${options.minScore}".`);
       }
       const path = `/v1/catalogues/${encodeURIComponent(options.catalogue)}/search`;
-      const body = { ...query, k, category, minScore, exact };
+      const body = { ...query, k, category, minScore, exact, ...effortOf(options) };
       const answer = (await postJson(apiTarget(context, options), path, body, context.signal)) as SearchAnswer;
       context.print(answer, () => describeAnswer(answer));
     },
   );
+}
+
+/** An option for each parameter of a search's effort: `--ef-search` for `efSearch`. */
+function withEffortOptions(command: Command): Command {
+  for (const name of EFFORT_NAMES) {
+    const [min, max] = SEARCH_EFFORTS[name];
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    command.option(`--${flag} <n>`, EFFORT_MEANINGS[name], wholeNumber(min, max));
+  }
+  return command;
 }
 
 export function apiTarget(context: CommandContext, options: { url?: string; key?: string }): ApiTarget {

@@ -88,20 +88,25 @@ export type IndexKind = IndexSpec['kind'];
  */
 export type AutoSpec = { kind: 'auto'; metric: Metric; recall: number; maxBytes: number; seed: number };
 
-export interface SearchOptions {
+/** How hard a search may be told to look, with inclusive bounds; each is ignored by kinds that have no such parameter. */
+export const SEARCH_EFFORTS = {
+  /** hnsw: overrides the spec's efSearch. */
+  efSearch: [1, 1_000_000],
+  /** ivf: overrides the spec's nprobe. */
+  nprobe: [1, 1_000_000],
+  /** lsh: overrides the spec's probes. */
+  probes: [1, 1_000_000],
+  /** kdTree: overrides the spec's checks. */
+  checks: [1, 1_000_000],
+  /** Overrides the spec's rescore. */
+  rescore: [0, 1000],
+} as const satisfies Record<string, readonly [min: number, max: number]>;
+export type SearchEffort = { [K in keyof typeof SEARCH_EFFORTS]?: number };
+
+export interface SearchOptions extends SearchEffort {
   k: number;
   /** Bit i (LSB first in each 32-bit word) says whether row i may be returned. Absent: all rows. */
   allowed?: Uint32Array;
-  /** hnsw: overrides the spec's efSearch. */
-  efSearch?: number;
-  /** ivf: overrides the spec's nprobe. */
-  nprobe?: number;
-  /** lsh: overrides the spec's probes. */
-  probes?: number;
-  /** kdTree: overrides the spec's checks. */
-  checks?: number;
-  /** Overrides the spec's rescore. */
-  rescore?: number;
   /** Compare with every allowed row, whatever the kind. */
   exact?: boolean;
   signal?: AbortSignal;

@@ -1,3 +1,4 @@
+import type { SearchEffort } from './ann.ts';
 import type { JsonObject } from './json.ts';
 
 /** Where one replica of one shard answers now. */
@@ -54,13 +55,12 @@ export interface DataPlaneHost {
 export const DATA_PLANE_TOKEN_HEADER = 'x-lookalike-token';
 
 /** `POST {url}/shards/{artifact}/search`, JSON in and out; the vector as base64 of little-endian f32. */
-export interface ShardSearchRequest {
+export interface ShardSearchRequest extends SearchEffort {
   vector: string;
   k: number;
   category?: string;
   /** Exact search whatever the index kind. */
   exact?: boolean;
-  efSearch?: number;
 }
 
 export interface ShardSearchResponse {

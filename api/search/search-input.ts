@@ -1,7 +1,9 @@
 import { createParamDecorator } from '@nestjs/common';
 import type { ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { SearchEffort } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import { EFFORT_NAMES } from '../../infra/shards/search-effort.ts';
 import { ValidationError, validate } from '../validation.ts';
 import { decodeBase64 } from './base64.ts';
 import { SearchFields } from './search.dto.ts';
@@ -14,7 +16,7 @@ export type SearchQuery =
   | { kind: 'vector'; vector: Float32Array };
 
 /** A search as the service understands it. */
-export interface SearchInput {
+export interface SearchInput extends SearchEffort {
   query: SearchQuery;
   k: number;
   category?: string;
@@ -63,7 +65,7 @@ function readForm(body: unknown): { image: Buffer | undefined; fields: Record<st
       { field: 'image', expected: 'one uploaded file', got: Array.isArray(image) ? `${image.length} values` : 'text' },
     ]);
   }
-  for (const name of ['k', 'minScore', 'exact', 'allowPartial', 'vector']) {
+  for (const name of ['k', 'minScore', 'exact', 'allowPartial', 'vector', ...EFFORT_NAMES]) {
     if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);
   }
   return { image, fields };

@@ -1,5 +1,6 @@
 import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
+import { EFFORT_FIELDS } from '../../infra/shards/search-effort.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 
 export const MAX_K = 1000;
@@ -20,6 +21,7 @@ export const SearchFields = z.strictObject({
   category: z.string().min(1).max(256).optional().describe('Only items of this category.'),
   minScore: z.number().optional().describe('Only results that score at least this.'),
   exact: z.boolean().default(false).describe('Compare with every vector, whatever the index kind.'),
+  ...EFFORT_FIELDS,
   allowPartial: z.boolean().default(false).describe('Answer although some shards do not; `coverage` tells.'),
 });
 

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { ShardSearchResponse, ShardVectorsResponse } from '../../contracts/serving.ts';
+import { EFFORT_FIELDS } from '../shards/search-effort.ts';
 import type { HeldShards } from './held-shards.ts';
 import type { HostRequest } from './http-host.ts';
 import { decodeVector, encodeVector } from './vector-base64.ts';
@@ -16,7 +17,7 @@ const SearchBody = z.strictObject({
   k: z.int().min(1).max(10_000),
   category: z.string().optional(),
   exact: z.boolean().optional(),
-  efSearch: z.int().min(1).optional(),
+  ...EFFORT_FIELDS,
 });
 /** Also no ids at all: a probe of a shard that holds no item. */
 const VectorsBody = z.strictObject({ ids: z.array(z.string()).max(1000) });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { SearchEffort } from '../../contracts/ann.ts';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { RoutingStore } from '../../contracts/registry.ts';
 import type { RoutingTable, SearchAnswer, ShardSearchRequest } from '../../contracts/serving.ts';
@@ -7,12 +8,13 @@ import type { ScoredId } from '../../lib/ann/merge.ts';
 import { shardOf } from '../../lib/ann/shard-of.ts';
 import { createHostClient } from '../data-plane/host-client.ts';
 import { decodeVector, encodeVector } from '../data-plane/vector-base64.ts';
+import { effortOf } from '../shards/search-effort.ts';
 import type { Logger } from '../log/logger.ts';
 import { askShard } from './ask-shard.ts';
 import { HedgePolicy } from './hedge-policy.ts';
 import { TableWatch } from './table-watch.ts';
 
-export interface RouterQuery {
+export interface RouterQuery extends SearchEffort {
   catalogue: string;
   /**
    * The query, or a function that makes it for the generation that will answer; it is called again when another model comes to
@@ -23,7 +25,6 @@ export interface RouterQuery {
   k: number;
   category?: string;
   exact?: boolean;
-  efSearch?: number;
   /** Leave out hits that score less. */
   minScore?: number;
   /** Answer from the shards that answer, and say so in `coverage`. */
@@ -139,7 +140,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
 
   return {
     async search(query) {
-      const { catalogue, vector, model, category, exact, efSearch, minScore = -Infinity, allowPartial = false } = query;
+      const { catalogue, vector, model, category, exact, minScore = -Infinity, allowPartial = false } = query;
       checkK(query.k);
       const start = performance.now();
       const limits = limitsOf(query, start);
@@ -151,7 +152,8 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
         }
         const values = typeof vector === 'function' ? await vector(table) : vector;
         checkQuery(values, table.dim);
-        const request: ShardSearchRequest = { vector: encodeVector(values), k: query.k, category, exact, efSearch };
+        const asks = { vector: encodeVector(values), k: query.k, category, exact };
+        const request: ShardSearchRequest = { ...asks, ...effortOf(query) };
         const body = JSON.stringify(request);
         const scattered = performance.now();
         const asked = Array.from({ length: table.numShards }, (_, shard) => ask(table, shard, 'search', body, limits));

@@ -1,17 +1,16 @@
-import type { AnnIndex, Neighbours, ShardSummary } from '../../contracts/ann.ts';
+import type { AnnIndex, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
 import { readLarge, scratchFiles } from './files.ts';
 
-export interface ShardQuery {
+export interface ShardQuery extends SearchEffort {
   vector: Float32Array;
   k: number;
   /** Only items of this category. */
   category?: string;
   /** Compare with every row, whatever the index kind. */
   exact?: boolean;
-  efSearch?: number;
   signal?: AbortSignal;
 }
 

@@ -1,5 +1,5 @@
-import { METRICS } from '../../contracts/ann.ts';
-import type { IndexSpec, SearchOptions } from '../../contracts/ann.ts';
+import { METRICS, SEARCH_EFFORTS } from '../../contracts/ann.ts';
+import type { IndexSpec, SearchEffort, SearchOptions } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { IndexKindModule } from './kind.ts';
 
@@ -22,17 +22,13 @@ export function checkSpec(spec: IndexSpec, module: IndexKindModule<IndexSpec> | 
   }
 }
 
-/** How hard to look, whatever the kind: each is ignored by kinds that have no such parameter. */
-const EFFORTS = ['efSearch', 'nprobe', 'probes', 'checks'] as const;
-
 /** @throws LookalikeError `invalidInput` */
 export function checkSearch(options: SearchOptions): void {
   checkInteger('k', options.k, 1, 0x7fffffff);
-  for (const name of EFFORTS) {
-    const effort = options[name];
-    if (effort !== undefined) checkInteger(name, effort, 1, 1_000_000);
+  for (const [name, [min, max]] of Object.entries(SEARCH_EFFORTS)) {
+    const effort = options[name as keyof SearchEffort];
+    if (effort !== undefined) checkInteger(name, effort, min, max);
   }
-  if (options.rescore !== undefined) checkInteger('rescore', options.rescore, 0, 1000);
 }
 
 export function checkInteger(name: string, value: number, min: number, max: number): void {

@@ -72,6 +72,16 @@ describe('search', () => {
     expect(world.searches[0]).toMatchObject({ category: 'vehicle', exact: true });
   });
 
+  it('hands on how hard to look, from JSON and from a form, and says nothing of what was not said', async () => {
+    await search({ vector: [1, 0, 0, 0], nprobe: 3, rescore: 0 });
+    expect(world.searches[0]).toMatchObject({ nprobe: 3, rescore: 0 });
+    expect(world.searches[0]).not.toHaveProperty('efSearch');
+    const form = await encodeForm({ image: PNG, efSearch: '200', probes: '7', checks: '9' });
+    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', ...form });
+    expect(response.statusCode, response.body).toBe(200);
+    expect(world.searches.at(-1)).toMatchObject({ efSearch: 200, probes: 7, checks: 9 });
+  });
+
   it('keeps to the category, the lowest score and k', async () => {
     expect(ids(await search({ vector: [1, 0, 0, 0], category: 'vehicle' }))).toEqual(['car', 'van']);
     expect(ids(await search({ vector: [1, 0, 0, 0], minScore: 0.85 }))).toEqual(['apple/red', 'apple/green']);

@@ -59,10 +59,35 @@ describe('a search host', () => {
 
   it.each([
     ['malformed JSON', '{', 400],
+    ['an effort out of bounds', JSON.stringify({ vector, k: 1, nprobe: 0 }), 400],
     ['an unknown field', JSON.stringify({ vector, k: 1, kk: 2 }), 400],
     ['a body beyond the limit', JSON.stringify({ vector: 'A'.repeat(1 << 20), k: 1 }), 400],
   ])('refuses %s', async (_, body, status) => {
     expect((await post(`/shards/${shard}/search`, body)).status).toBe(status);
+  });
+
+  it('looks as hard as it is asked to, where the kind of the index knows how', async () => {
+    const data = await publishData(stores, 'item', 300, 6);
+    const ivf = { kind: 'ivf', metric: 'cosine', numLists: 12, codes: { kind: 'flat' }, rescore: 0, seed: 1 } as const;
+    const lists = (await buildShards(stores, data, 1, { ...ivf, nprobe: 1 }))[0]!.id;
+    await host.loadShard(lists);
+    const hits = async (artifact: string, query: Float32Array, effort: object): Promise<unknown> => {
+      const body = JSON.stringify({ vector: encodeVector(query), k: 10, ...effort });
+      return ((await (await post(`/shards/${artifact}/search`, body)).json()) as { hits: unknown }).hits;
+    };
+    const queries = [...data.vectorOf.values()].slice(0, 10);
+    const missed: boolean[] = [];
+    for (const query of queries) {
+      const all = await hits(lists, query, { exact: true });
+      expect(await hits(lists, query, { nprobe: 12 })).toEqual(all);
+      const few = await hits(lists, query, {});
+      expect(await hits(lists, query, { efSearch: 500, probes: 9, checks: 9, rescore: 3 })).toEqual(few);
+      missed.push(JSON.stringify(few) !== JSON.stringify(all));
+    }
+    expect(missed).toContain(true);
+    const none = { efSearch: 1, nprobe: 1, probes: 1, checks: 1, rescore: 0 };
+    expect(await hits(shard, queries[0]!, none)).toEqual(await hits(shard, queries[0]!, {}));
+    await host.unloadShard(lists);
   });
 
   it('answers for shards it holds and refuses others, also after unloading', async () => {

@@ -70,6 +70,28 @@ describe('router', () => {
     await Promise.all(hosts.map((host) => host.close()));
   });
 
+  it('tells the shards how hard to look', async () => {
+    const spec = { kind: 'ivf', metric: 'cosine', numLists: 10, nprobe: 1, rescore: 0, seed: 1 } as const;
+    const shards = await buildShards(stores, a, 2, { ...spec, codes: { kind: 'flat' } });
+    const hosts = await hostsOf(1, shards);
+    const { router } = createTestRouter(tableOf(1, shards, hosts));
+    const found = { few: 0, all: 0 };
+    for (const vector of [...a.vectorOf.values()].slice(0, 20)) {
+      const expected = new Set(nearest(a, vector, 10));
+      const count = async (nprobe?: number): Promise<number> =>
+        (await router.search({ catalogue: 'shop', vector, k: 10, nprobe })).hits.filter(({ id }) => expected.has(id))
+          .length;
+      found.few += await count();
+      found.all += await count(10);
+    }
+    expect(found.all).toBe(200);
+    expect(found.few).toBeLessThan(200);
+    const query = { catalogue: 'shop', vector: new Float32Array(DIM).fill(1), k: 1 };
+    await expect(router.search({ ...query, nprobe: 0 })).rejects.toMatchObject({ code: 'invalidInput' });
+    await router.close();
+    await Promise.all(hosts.map((host) => host.close()));
+  });
+
   it('fails no query when one of two replicas dies in the middle', async () => {
     const hosts = await hostsOf(2, shardsA);
     const { router } = createTestRouter(tableOf(1, shardsA, hosts));
