@@ -168,10 +168,22 @@ function bitsPlot({ rows, k }: BenchResult, setting: string): Plot {
       data: { values: bitsOf(rows) },
       mark: { type: 'line', point: true },
       encoding: {
-        x: { field: 'bits', type: 'quantitative', title: 'bits', scale: { type: 'log', base: 2 } },
+        x: {
+          field: 'bits',
+          type: 'quantitative',
+          title: 'bits',
+          scale: { type: 'log', base: 2 },
+          axis: { values: [64, 128, 256] },
+        },
         y: { field: 'recall', type: 'quantitative', title: `recall@${k}`, scale: { domain: [0, 1] } },
-        color: { field: 'rescored', type: 'ordinal', title: 'rescored', sort: null },
-        strokeDash: { field: 'code', type: 'nominal', title: 'codes' },
+        color: { field: 'code', type: 'nominal', title: 'codes' },
+        strokeDash: {
+          field: 'rescored',
+          type: 'nominal',
+          title: 'rescored',
+          sort: null,
+          legend: { symbolType: 'stroke' },
+        },
       },
     },
   };

@@ -213,7 +213,7 @@ function sweepDeepHash({ metric, seed, quick }: Shape): Comparison<DeepHashSpec>
   return (['learned', 'hyperplane'] as const).flatMap((code) =>
     lengths.map((bits) => ({
       name: `deepHash ${code} ${bits}`,
-      spec: { kind: 'deepHash', metric, bits, code, epochs: 10, rescore: 8, seed },
+      spec: { kind: 'deepHash', metric, bits, code, epochs: 20, rescore: 20, seed },
       efforts: tried,
       ratio: 'work',
       peers: [
