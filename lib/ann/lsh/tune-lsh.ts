@@ -40,7 +40,7 @@ export interface TunedLsh extends LshTrial {
 }
 
 /** Rows of the sample that ask. */
-const NUM_QUERIES = 100;
+const NUM_QUERIES = 200;
 /** Beyond this share of the rows hashing is no help. */
 const MAX_SHARE = 0.5;
 /** Work of reading one bucket, in multiplications: a few cache misses. */
@@ -50,17 +50,17 @@ const CANDIDATE_WORK = 40;
 
 /**
  * The cheapest family, number of tables, key length and probes that reach a recall, found by measuring on a sample. A bucket
- * holds the same share of a sample as of all rows, and true neighbours are nearer among all of them than in a sample: so
- * shares carry over, and the recall over all rows is rather higher than here.
+ * holds the same share of a sample as of all rows. Neighbours are further off in a sample: its k m / n nearest are about as
+ * near as the k nearest of all n rows, so the recall of those is what is measured.
  * @throws LookalikeError `invalidInput` when the sample is too small, or no shape reaches the recall on half of the rows
  */
 export async function tuneLsh(input: TuneLshInput): Promise<TunedLsh> {
-  const { sample, dim, metric, wantedRecall, k = 10, machine = {}, signal } = input;
+  const { sample, dim, metric, wantedRecall, size, machine = {}, signal } = input;
   const numSample = sample.length / dim;
-  if (!Number.isInteger(numSample) || numSample < 10 * NUM_QUERIES) {
+  if (!Number.isInteger(numSample) || numSample < 5 * NUM_QUERIES) {
     throw new LookalikeError(
       'invalidInput',
-      `Expected a sample of at least ${10 * NUM_QUERIES} rows of ${dim} dimensions, got ${numSample}.`,
+      `Expected a sample of at least ${5 * NUM_QUERIES} rows of ${dim} dimensions, got ${numSample}.`,
     );
   }
   const every = Math.floor(numSample / NUM_QUERIES);
@@ -73,6 +73,7 @@ export async function tuneLsh(input: TuneLshInput): Promise<TunedLsh> {
     else collector.add(vector);
   }
   const vectors = collector.finish();
+  const k = Math.max(1, Math.round((input.k ?? 10) * Math.min(1, vectors.size / size)));
   const trials: LshTrial[] = [];
   let truth: Set<number>[] | undefined;
   for (const spec of shapes(input)) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AnnIndex, DeepHashSpec, Metric } from '../../../../contracts/ann.ts';
 import { createBitmap, createBuilder, setBit } from '../../../../lib/ann/index.ts';
 import { buildOf, fileOf, itKeepsTheContract, loadWith, recallOf, sectionsOf } from '../kind-contract.ts';
-import { seededRandom, seededVectors } from '../seeded-vectors.ts';
+import { seededVectors } from '../seeded-vectors.ts';
 
 const learned = (metric: Metric): DeepHashSpec => ({
   kind: 'deepHash',
