@@ -53,7 +53,7 @@ export class Walker {
     for (let from = 0; from < queries.length; from += step) {
       throwIfAborted(signal);
       const some = queries.slice(from, from + step);
-      await this.#graph.vectors.kernels.scratchAsync(async () => {
+      await this.#graph.vectors.kernels.longScratch(async () => {
         const job = this.#place(some, walk);
         if (threads === undefined) await this.#here(job, some.length, walk);
         else await this.#onThreads(job, some.length, walk, signal);
