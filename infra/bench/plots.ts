@@ -182,7 +182,7 @@ function bitsPlot({ rows, k }: BenchResult, setting: string): Plot {
           type: 'nominal',
           title: 'rescored',
           sort: null,
-          legend: { symbolType: 'stroke' },
+          legend: { symbolType: 'stroke', symbolStrokeColor: 'black', symbolStrokeWidth: 2, symbolSize: 400 },
         },
       },
     },
