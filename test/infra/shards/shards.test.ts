@@ -41,7 +41,10 @@ describe('shards', () => {
   it('make an index only when it finds enough of the true neighbours', async () => {
     const shards = (await buildShards(stores, data, 2, HNSW)).map(({ id }) => id);
     const input = { stores, ...data, model: 'model-test', spec: HNSW, shards };
-    await expect(publishIndex({ ...input, minIndexRecall: 1.01 })).rejects.toMatchObject({ code: 'gateRejected' });
+    await expect(publishIndex({ ...input, minIndexRecall: 1.01 })).rejects.toMatchObject({
+      code: 'gateRejected',
+      message: expect.stringMatching(/at least 1\.01 of .* got [01]\.\d{4}\. Raise efSearch \(now 60\)/) as string,
+    });
     const { artifact, recall } = await publishIndex({ ...input, minIndexRecall: 0.95 });
     expect(recall).toBeGreaterThanOrEqual(0.95);
     expect(artifact.manifest.inputs).toMatchObject({ shard0: shards[0], shard1: shards[1] });
