@@ -29,16 +29,19 @@ interface SearchOptions extends SearchEffort {
 /** `search`: asks the running API what looks like a picture, an item or a vector. */
 export function addSearchCommand(program: Command): void {
   handles<SearchOptions>(
-    withEffortOptions(program.command('search'))
-      .description('what looks like a picture, an item or a vector; asks the running API')
-      .option(...CATALOGUE_OPTION)
-      .option('--image <file>', 'a picture, or an http(s) URL that the API fetches')
-      .option('--id <item>', 'an item of the catalogue')
-      .option('--vector <file>', 'a JSON array of numbers, or what `lookalike embed --json` printed')
-      .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
-      .option('--category <name>', 'only items of this category')
-      .option('--min-score <x>', 'only results that score at least this')
-      .option('--exact', 'compare with every vector, whatever the index kind')
+    withEffortOptions(
+      program
+        .command('search')
+        .description('what looks like a picture, an item or a vector; asks the running API')
+        .option(...CATALOGUE_OPTION)
+        .option('--image <file>', 'a picture, or an http(s) URL that the API fetches')
+        .option('--id <item>', 'an item of the catalogue')
+        .option('--vector <file>', 'a JSON array of numbers, or what `lookalike embed --json` printed')
+        .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
+        .option('--category <name>', 'only items of this category')
+        .option('--min-score <x>', 'only results that score at least this')
+        .option('--exact', 'compare with every vector, whatever the index kind'),
+    )
       .option('--url <url>', 'address of the API (default: the running stack)')
       .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
     async (context, options) => {
