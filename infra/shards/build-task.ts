@@ -1,10 +1,12 @@
 import { open } from 'node:fs/promises';
-import type { IndexSpec } from '../../contracts/ann.ts';
+import type { AnnBuilder, IndexSpec } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { createBuilder } from '../../lib/ann/index.ts';
+import { withThreads } from '../ann/with-threads.ts';
 import { answerTask } from './answer-task.ts';
 import { scratchFiles, writeParts } from './files.ts';
 import { planRows } from './plan-rows.ts';
+import type { PlannedRow } from './plan-rows.ts';
 
 /** Input of the thread that builds one shard; paths are local and verified. */
 export interface BuildTaskInput {
@@ -26,28 +28,37 @@ export interface BuildTaskOutput {
 }
 
 await answerTask<BuildTaskInput, BuildTaskOutput>(async (input, onProgress) => {
-  const { dim, views, spec, shard, numShards } = input;
+  const { dim, spec, shard, numShards } = input;
   const { rows, numLeftOut } = await planRows(input.itemsPath, input.imagesPath, shard, numShards);
-  const builder = createBuilder(spec, dim);
-  const vector = new Float32Array(dim);
-  const bytes = new Uint8Array(vector.buffer);
-  {
-    await using file = await open(input.vectorsPath);
-    for (const { id, image } of rows) {
-      // View 0, the plain picture. Row by row: a shard needs a part of a file that may be larger than memory.
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, image * views * bytes.length);
-      if (bytesRead !== bytes.length) {
-        throw new LookalikeError(
-          'corruptArtifact',
-          `Expected the embeddings to hold the vector of item ${id}, and they end before it.`,
-        );
-      }
-      builder.add(vector);
-    }
-  }
-  const index = await builder.build(undefined, (done) => onProgress(done, rows.length));
-  await writeParts(input.indexPath, await index.serialise(scratchFiles));
+  // The same bytes on any number of threads.
+  await withThreads(rows.length, async (machine) => {
+    const builder = createBuilder(spec, dim, machine);
+    await addRows(builder, rows, input);
+    const index = await builder.build(undefined, (done) => onProgress(done, rows.length));
+    await writeParts(input.indexPath, await index.serialise(scratchFiles));
+  });
   const lines = rows.map(({ id, category }) => Buffer.from(`${JSON.stringify({ id, category })}\n`));
   await writeParts(input.rowsPath, [Buffer.concat(lines)]);
   return { size: rows.length, numLeftOut };
 });
+
+async function addRows(
+  builder: AnnBuilder,
+  rows: readonly PlannedRow[],
+  { vectorsPath, dim, views }: Pick<BuildTaskInput, 'vectorsPath' | 'dim' | 'views'>,
+): Promise<void> {
+  const vector = new Float32Array(dim);
+  const bytes = new Uint8Array(vector.buffer);
+  await using file = await open(vectorsPath);
+  for (const { id, image } of rows) {
+    // View 0, the plain picture. Row by row: a shard needs a part of a file that may be larger than memory.
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, image * views * bytes.length);
+    if (bytesRead !== bytes.length) {
+      throw new LookalikeError(
+        'corruptArtifact',
+        `Expected the embeddings to hold the vector of item ${id}, and they end before it.`,
+      );
+    }
+    builder.add(vector);
+  }
+}

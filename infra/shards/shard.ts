@@ -1,4 +1,4 @@
-import type { AnnIndex, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
@@ -53,8 +53,11 @@ export interface ShardRow {
 const PARSE_ROWS = 5000;
 
 /** @throws LookalikeError `corruptArtifact` when bytes are damaged or the files do not belong together */
-export async function openShard({ artifact, summary, indexPath, rowsPath }: ShardFiles): Promise<Shard> {
-  const index = await loadIndex(await readLarge(indexPath), scratchFiles);
+export async function openShard(
+  { artifact, summary, indexPath, rowsPath }: ShardFiles,
+  machine: AnnMachine = {},
+): Promise<Shard> {
+  const index = await loadIndex(await readLarge(indexPath), scratchFiles, machine);
   const { ids, categories, rowsByCategory } = await readRows(rowsPath);
   if (ids.length !== index.size || index.size !== summary.size || index.dim !== summary.dim) {
     throw new LookalikeError(

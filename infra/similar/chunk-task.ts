@@ -1,4 +1,6 @@
 import { writeFile } from 'node:fs/promises';
+import type { AnnMachine } from '../../contracts/ann.ts';
+import { withThreads } from '../ann/with-threads.ts';
 import { answerTask } from '../shards/answer-task.ts';
 import { openShard } from '../shards/shard.ts';
 import type { Shard, ShardFiles } from '../shards/shard.ts';
@@ -21,18 +23,29 @@ const BATCH = 256;
 
 await answerTask<ChunkTaskInput, { numItems: number }>(async (input, onProgress) => {
   const { shards, chunk, k } = input;
-  const home = await openShard(shards[chunk.shard]!);
-  const queries = queriesOf(home, chunk, input.withinCategory);
+  const numRows = shards.reduce((sum, { summary }) => sum + summary.size, 0);
+  const lists = await withThreads(numRows, (machine) => neighboursOf(input, machine, onProgress));
+  await writeFile(input.outPath, encodeNeighbours(lists, k));
+  return { numItems: chunk.to - chunk.from };
+});
+
+async function neighboursOf(
+  { shards, chunk, k, withinCategory, exact }: ChunkTaskInput,
+  machine: AnnMachine,
+  onProgress: (done: number, total: number) => void,
+): Promise<Neighbour[][]> {
+  const home = await openShard(shards[chunk.shard]!, machine);
+  const queries = queriesOf(home, chunk, withinCategory);
   const numItems = chunk.to - chunk.from;
   const homeOffset = offsetOf(shards, chunk.shard);
   const lists: Neighbour[][] = Array.from({ length: numItems }, () => []);
   let done = 0;
   // One shard in memory beside the home shard, whatever the index's size.
   for (const [i, files] of shards.entries()) {
-    const shard = i === chunk.shard ? home : await openShard(files);
+    const shard = i === chunk.shard ? home : await openShard(files, machine);
     const offset = offsetOf(shards, i);
     for (const { category, items, vectors } of queries) {
-      const found = await shard.searchBatch(vectors, { k: k + 1, category, exact: input.exact });
+      const found = await shard.searchBatch(vectors, { k: k + 1, category, exact });
       for (const [j, item] of items.entries()) {
         const { rows, scores } = found[j]!;
         for (const [n, row] of rows.entries()) {
@@ -45,9 +58,8 @@ await answerTask<ChunkTaskInput, { numItems: number }>(async (input, onProgress)
       onProgress((done += items.length), numItems * shards.length);
     }
   }
-  await writeFile(input.outPath, encodeNeighbours(lists, k));
-  return { numItems };
-});
+  return lists;
+}
 
 interface QueryBatch {
   category: string | undefined;
