@@ -13,3 +13,15 @@ export function firstDisorder(ids: readonly string[]): number | undefined {
   for (let i = 1; i < ids.length; i++) if (compareIds(ids[i - 1]!, ids[i]!) >= 0) return i;
   return undefined;
 }
+
+/** @throws LookalikeError `invalidInput` when there is not one id a row, strictly ascending */
+export function checkRowIds(ids: readonly string[], numRows: number): void {
+  if (ids.length !== numRows) {
+    throw new LookalikeError('invalidInput', `Expected ${numRows} ids, one a row, got ${ids.length}.`);
+  }
+  ids.forEach(checkId);
+  const disorder = firstDisorder(ids);
+  if (disorder === undefined) return;
+  const pair = `"${ids[disorder - 1]}" before "${ids[disorder]}"`;
+  throw new LookalikeError('invalidInput', `Expected the ids of the rows to ascend, got ${pair}. Add rows by id.`);
+}

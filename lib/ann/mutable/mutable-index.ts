@@ -16,7 +16,7 @@ import { checkVector } from '../vectors.ts';
 import { AppendSegment } from './append-segment.ts';
 import { filteredView } from './filtered-view.ts';
 import type { IdFilter, View } from './filtered-view.ts';
-import { checkId, firstDisorder } from './ids.ts';
+import { checkId, checkRowIds } from './ids.ts';
 import { decodeMutable, encodeMutable } from './mutable-file.ts';
 
 export type MutableSearchOptions = Omit<SearchOptions, 'allowed'> & { allowed?: IdFilter };
@@ -48,15 +48,7 @@ export class MutableIndex {
    * @throws LookalikeError `invalidInput` when there is not one id a row, in order
    */
   constructor(base: AnnIndex, ids: readonly string[]) {
-    if (ids.length !== base.size) {
-      throw new LookalikeError('invalidInput', `Expected ${base.size} ids, one a row, got ${ids.length}.`);
-    }
-    ids.forEach(checkId);
-    const disorder = firstDisorder(ids);
-    if (disorder !== undefined) {
-      const pair = `"${ids[disorder - 1]}" before "${ids[disorder]}"`;
-      throw new LookalikeError('invalidInput', `Expected the ids of the rows to ascend, got ${pair}. Add rows by id.`);
-    }
+    checkRowIds(ids, base.size);
     this.#base = base;
     this.#baseIds = ids;
     this.#baseLive = createBitmap(base.size);
