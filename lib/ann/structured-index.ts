@@ -80,7 +80,7 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
     }
     const { wanted, effort } = this.#plan(options);
     if (effort === undefined) return searchEach(this, queries, options);
-    const answers = await this.#rows.vectors.kernels.scratchAsync(() =>
+    const answers = await this.#rows.vectors.kernels.longScratch(() =>
       this.#inBlocks(ready, count, wanted, effort, options),
     );
     return answers.map((found, i) =>

@@ -77,6 +77,23 @@ export function itKeepsTheContract(plan: Neighbours['plan'], specOf: (metric: Me
     expect(await index.searchBatch(new Float32Array(), { k: 7 })).toEqual([]);
   });
 
+  it('batches that overlap, and searches between, answer as each alone does and leave no memory behind', async () => {
+    await using threads = startKernelThreads(2);
+    for (const machine of [{}, { threads }]) {
+      const builder = createBuilder(specOf('l2'), dim, machine);
+      for (const vector of vectors) builder.add(vector);
+      const index = await builder.build();
+      const singles = queries.map((query) => index.search(query, { k: 5 }));
+      const before = index.memoryBytes;
+      const first = index.searchBatch(queries[0]!, { k: 5 });
+      const second = index.searchBatch(flat, { k: 5 });
+      expect(await first).toEqual(singles.slice(0, 1));
+      for (const query of queries) index.search(query, { k: 1400 });
+      expect(await second).toEqual(singles);
+      expect(index.memoryBytes).toBe(before);
+    }
+  });
+
   it('filtered searches return only allowed rows and as many as there are', async () => {
     const index = await buildOf(specOf('cosine'), vectors);
     const plans = new Set<string>();
