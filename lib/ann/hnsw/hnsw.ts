@@ -85,7 +85,8 @@ export class HnswIndex implements AnnIndex {
     if (this.#walker === undefined || options.exact === true) return undefined;
     const numAllowed = allowed === undefined ? this.size : countBits(allowed, this.size);
     const k = Math.min(options.k, numAllowed);
-    const ef = widthFor(k, options.efSearch ?? this.spec.efSearch, numAllowed, this.size);
+    // A walk keeps as many as it must answer at least.
+    const ef = widthFor(k, Math.max(k, options.efSearch ?? this.spec.efSearch), numAllowed, this.size);
     if (ef === undefined) return undefined;
     const again = storageOf(this.spec) === 'int8' ? k * Math.max(1, options.rescore ?? RESCORE) : k;
     return { k, ef, again: Math.min(again, ef), allowed, numAllowed };

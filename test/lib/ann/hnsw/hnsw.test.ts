@@ -112,6 +112,17 @@ describe('the graph of hnsw', () => {
     expect(found.rows).toEqual(index.search(query, { k: 10, allowed, exact: true }).rows);
   });
 
+  it('walks as wide as it must to answer more than efSearch', async () => {
+    const options = { k: 100, efSearch: 20 };
+    for (const query of queries.slice(0, 10)) {
+      const found = index.search(query, options);
+      expect(found.plan).toBe('graph');
+      expect(found.rows).toHaveLength(100);
+    }
+    const [found] = await index.searchBatch(queries[0]!, options);
+    expect(found).toEqual(index.search(queries[0]!, options));
+  });
+
   it('finds more the wider it walks', () => {
     const narrow = recallOf(index, queries, { k: 10, efSearch: 10 });
     const wide = recallOf(index, queries, { k: 10, efSearch: 300 });
