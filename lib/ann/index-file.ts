@@ -104,14 +104,34 @@ function readHeader(file: Uint8Array, checkSpec: (spec: IndexSpec, dim: number) 
   try {
     const raw = JSON.parse(text.toString()) as Header;
     checkSpec(raw.spec, raw.dim);
+    if (!isCount(raw.dim) || raw.dim === 0 || !isCount(raw.size)) {
+      throw corrupt(`a number of rows and of dimensions, got ${raw.size} x ${raw.dim}`);
+    }
     const sections = raw.sections.map((s) => ({ ...s, offset: Number(s.offset), length: Number(s.length) }));
     const totalBytes = Number(raw.totalBytes);
     if (bytes.length !== totalBytes) throw corrupt(`${totalBytes} bytes, got ${bytes.length}`);
+    checkLayout(bytes, end, sections);
     return { ...raw, totalBytes, sections };
   } catch (error) {
     if (error instanceof LookalikeError && error.code === 'corruptArtifact') throw error;
     throw corrupt(`a readable header: ${errorMessage(error)}`);
   }
+}
+
+/** Sections follow each other with nothing but zeros between: so checksums of sections and header cover all that there is. */
+function checkLayout(bytes: Uint8Array, headerEnd: number, sections: readonly Section[]): void {
+  let end = headerEnd;
+  for (const { name, offset, length } of sections) {
+    if (offset !== align(end) || !isCount(length)) throw corrupt(`section "${name}" behind the one before it`);
+    checkZeros(bytes.subarray(end, offset));
+    end = offset + length;
+  }
+  if (bytes.length !== align(end)) throw corrupt(`its sections to take ${align(end)} bytes, got ${bytes.length}`);
+  checkZeros(bytes.subarray(end));
+}
+
+function checkZeros(padding: Uint8Array): void {
+  if (padding.some((byte) => byte !== 0)) throw corrupt('zeros between its sections, and other bytes are there');
 }
 
 async function sha256(bytes: Uint8Array): Promise<string> {
@@ -123,6 +143,7 @@ async function sha256(bytes: Uint8Array): Promise<string> {
   return hash.digest('hex');
 }
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const align = (offset: number): number => Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 const padding = (length: number): Uint8Array => new Uint8Array(align(length) - length);
 const fixed = (value: number): string => String(value).padStart(16, '0');

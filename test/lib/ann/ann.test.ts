@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { METRICS } from '../../../contracts/ann.ts';
 import type { AnnIndex, IndexSpec, Metric } from '../../../contracts/ann.ts';
 import { scratchFiles } from '../../../infra/shards/files.ts';
+import { encodeIndexFile } from '../../../lib/ann/index-file.ts';
 import { createBitmap, createBuilder, loadIndex, setBit } from '../../../lib/ann/index.ts';
 import { seededVectors } from './seeded-vectors.ts';
 
@@ -96,6 +97,22 @@ describe('ann', () => {
     ];
     for (const each of [...bad, damaged(0), damaged(8), damaged(60), damaged(700), damaged(file.length - 200)]) {
       await expect(loadIndex(each, scratchFiles)).rejects.toMatchObject({ code: 'corruptArtifact' });
+    }
+  });
+
+  it('refuses bytes beside the sections, and shapes that no index has', async () => {
+    const index = await build({ kind: 'exact', metric: 'l2' }, seededVectors(1, 3, 10));
+    const file = await join(index);
+    file[file.length - 1] = 1;
+    await expect(loadIndex(file, scratchFiles)).rejects.toThrow('zeros between its sections');
+    for (const [dim, size] of [
+      [0, 1000],
+      [-1, -4],
+      [0.5, 8],
+    ] as const) {
+      const contents = { vectors: new Uint8Array(dim * size * 4) };
+      const hostile = Buffer.concat(await encodeIndexFile({ spec: index.spec, dim, size }, contents));
+      await expect(loadIndex(hostile, scratchFiles)).rejects.toMatchObject({ code: 'corruptArtifact' });
     }
   });
 
