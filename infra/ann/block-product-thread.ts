@@ -78,5 +78,11 @@ parentPort!.on('message', (request: ProductRequest) => {
     places.delete(request.memoryId);
     return;
   }
+  if (request.kind === 'close') {
+    // Not before the session is there: a thread that ends while the runtime loads takes the process with it.
+    const loaded = session.catch(() => undefined);
+    last = last.then(() => loaded).then(() => parentPort!.close());
+    return;
+  }
   last = last.then(async () => parentPort!.postMessage(await answer(request)));
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { BlockProduct, ProductStep } from '../../contracts/ann.ts';
@@ -5,7 +6,9 @@ import { LookalikeError } from '../../contracts/errors.ts';
 
 export type ProductRequest =
   | { kind: 'steps'; memoryId: number; memory: object; dim: number; steps: readonly ProductStep[] }
-  | { kind: 'forget'; memoryId: number };
+  | { kind: 'forget'; memoryId: number }
+  /** End when all that was asked before is done. */
+  | { kind: 'close' };
 export interface ProductReply {
   error?: string;
 }
@@ -80,7 +83,13 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
-      await Promise.all([...threads].map(({ worker }) => worker.terminate()));
+      await Promise.all(
+        [...threads].map(({ worker }) => {
+          worker.ref();
+          worker.postMessage({ kind: 'close' } satisfies ProductRequest);
+          return once(worker, 'exit');
+        }),
+      );
     },
   };
 }
