@@ -144,7 +144,7 @@ export interface SimilarRecordActivities {
   recordSimilar(input: { catalogue: string; index: string; similar: string }): Promise<void>;
 }
 
-/** Build queue: neighbours of every item. */
+/** Neighbours queue. */
 export interface SimilarActivities {
   planSimilar(input: {
     index: string;
