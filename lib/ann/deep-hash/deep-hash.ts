@@ -31,7 +31,8 @@ function structureOf(spec: DeepHashSpec, codes: Codes, { kernels }: Vectors): St
       const rescore = options.rescore ?? spec.rescore;
       return numAllowed <= options.k * rescore ? undefined : rescore;
     },
-    scratchBytes: (k, rescore, count) => kernels.run.hashScratch(codes.address, count, k, rescore),
+    // Of one query times all: what many candidates of many queries take may be more than 32 bits can tell.
+    scratchBytes: (k, rescore, count) => (kernels.run.hashScratch(codes.address, 1, k, rescore) >>> 0) * count,
     sections: () => codes.sections(),
   };
 }

@@ -46,12 +46,14 @@ export class Kernels {
   }
 
   /**
-   * The address of `bytes` new bytes at a multiple of 64. They hold whatever was there before.
+   * The address of `bytes` new bytes at a multiple of 64. They hold whatever was there before. A size that a kernel tells is
+   * unsigned, which JavaScript reads as negative from 2 GiB on; it is taken as what it was meant.
    * @throws LookalikeError `invalidInput` beyond 4 GiB
    */
   allocate(bytes: number): number {
     const address = this.#top;
-    const top = Math.ceil((address + bytes) / ALIGNMENT) * ALIGNMENT;
+    const wanted = bytes < 0 ? bytes + 2 ** 32 : bytes;
+    const top = Math.ceil((address + wanted) / ALIGNMENT) * ALIGNMENT;
     const missing = Math.ceil(top / PAGE_BYTES) - this.memory.buffer.byteLength / PAGE_BYTES;
     if (top > MAX_PAGES * PAGE_BYTES) {
       throw new LookalikeError(
@@ -98,8 +100,8 @@ export class Kernels {
   }
 
   /**
-   * As `scratch`, over pauses: for builds and batches, of which an index runs one at a time. What scratch is opened meanwhile
-   * lies above and is closed before.
+   * As `scratch`, over pauses: for builds, and within a `longScratch`, where nothing else is kept over pauses. What scratch is
+   * opened meanwhile lies above and is closed before.
    */
   async scratchAsync<T>(use: () => Promise<T>): Promise<T> {
     const top = this.#top;
