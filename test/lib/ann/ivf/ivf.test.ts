@@ -3,7 +3,7 @@ import { METRICS } from '../../../../contracts/ann.ts';
 import type { IndexSpec, IvfCodes, Metric } from '../../../../contracts/ann.ts';
 import { createBuilder } from '../../../../lib/ann/index.ts';
 import type { IvfIndex } from '../../../../lib/ann/ivf/ivf.ts';
-import { buildOf, itKeepsTheContract, recallOf } from '../kind-contract.ts';
+import { buildOf, fileOf, itKeepsTheContract, loadWith, recallOf, sectionsOf } from '../kind-contract.ts';
 import { seededVectors } from '../seeded-vectors.ts';
 
 const CODES: Record<string, IvfCodes> = {
@@ -92,6 +92,28 @@ describe('an inverted file', () => {
     const truth = vectors.slice(0, 40).map((vector) => index.search(vector, { k: 1100, nprobe: 1 }));
     expect(answers).toEqual(truth);
     expect(answers.every(({ rows }) => rows.length === 1100)).toBe(true);
+  });
+
+  it('refuses files whose lists overlap or whose rows are not each in one place', async () => {
+    const index = await buildOf(specOf({ kind: 'flat' })('l2'), seededVectors(500, 8, 21));
+    const sections = await sectionsOf(await fileOf(index));
+    const changed = (name: string, at: number, value: number): Record<string, Uint8Array> => {
+      const numbers = new Int32Array(Uint8Array.from(sections[name]!).buffer);
+      numbers[at < 0 ? numbers.length + at : at] = value;
+      return { ...sections, [name]: new Uint8Array(numbers.buffer) };
+    };
+    const second = new Int32Array(Uint8Array.from(sections.ids!).buffer)[1]!;
+    const bads = [
+      ...[changed('ids', 0, 500), changed('ids', 0, -1), changed('ids', 0, second)],
+      ...[
+        changed('offsets', 0, -8),
+        changed('offsets', 1, 400),
+        changed('offsets', -1, 501),
+        changed('offsets', 3, -1),
+      ],
+    ];
+    for (const bad of bads) await expect(loadWith(index, bad)).rejects.toMatchObject({ code: 'corruptArtifact' });
+    expect((await loadWith(index, sections)).size).toBe(500);
   });
 
   it('refuses codes that do not fit the dimension, and says which do', () => {
