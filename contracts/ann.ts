@@ -186,8 +186,8 @@ export interface AnnIndex {
   /** @throws {@link LookalikeError} `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: Float32Array, options: SearchOptions): Neighbours;
   /**
-   * As `search`, for many queries (f32 [numQueries, dim]) at once: each answer equals the single one's, sooner. One batch at
-   * a time for an index.
+   * As `search`, for many queries (f32 [numQueries, dim]) at once: each answer equals the single one's, sooner. Batches that
+   * overlap wait for each other; single searches go on between.
    */
   searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]>;
   /** Bytes held in memory to answer: rows, codes and structure. */

@@ -107,7 +107,7 @@ function drawGroup(rows: Matrix, nearest: Int32Array, group: Matrix, random: See
   for (let i = NEAR_ROWS; i < NEAR_ROWS + FAR_ROWS; i++) take(i, random.below(rows.rows));
 }
 
-/** A step of Adam on `values` by `slopes`; rates are multiples of `unit`. */
+/** A step of Adam (Kingma & Ba 2015, algorithm 1) on `values` by `slopes`; rates are multiples of `unit`. */
 function adam(values: Float32Array, slopes: Float32Array, unit: number): (rate: number) => void {
   const means = new Float32Array(values.length);
   const squares = new Float32Array(values.length);

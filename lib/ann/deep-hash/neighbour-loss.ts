@@ -13,7 +13,7 @@ const BALANCE = 0.01;
 /**
  * How well a group of rows keeps its neighbours as codes h = tanh(x W + b). Every row has a distribution over the others: the
  * softmax of their distances, and the softmax of the products of codes. The loss is the cross-entropy between the two (as in
- * neighbour embedding), plus quantisation and balance.
+ * stochastic neighbour embedding, Hinton & Roweis 2002), plus quantisation and balance.
  */
 export class NeighbourLoss {
   readonly #kernels: Kernels;

@@ -1,4 +1,4 @@
-/** Where the parts of an inverted file lie; filled by lib/ann/ivf/descriptor.ts, field for field in this order. */
+/** Where the parts of an inverted file lie; filled by lib/ann/ivf/parts.ts, field for field in this order. */
 @unmanaged
 export class Ivf {
   dim: i32;
