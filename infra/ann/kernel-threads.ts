@@ -15,7 +15,7 @@ interface Job {
 
 /**
  * Threads that run index kernels. Each takes the next call when it has ended its last; a thread that dies fails its call
- * and is replaced. They do not keep the process alive.
+ * and is replaced when there is one to run. They do not keep the process alive.
  */
 export function startKernelThreads(size: number): KernelThreads & AsyncDisposable {
   const waiting: Job[] = [];
@@ -55,7 +55,8 @@ export function startKernelThreads(size: number): KernelThreads & AsyncDisposabl
     if (at >= 0) idle.splice(at, 1);
     busy.delete(worker);
     job?.failed(error);
-    if (!isClosed) start();
+    // Only for what waits: a thread that cannot start would else be started without end.
+    if (!isClosed && waiting.length > 0) start();
   }
 
   function give(worker: Worker): void {
@@ -105,6 +106,7 @@ export function startKernelThreads(size: number): KernelThreads & AsyncDisposabl
             waiting.push(job);
           }),
       );
+      while (idle.length + busy.size < size) start();
       while (idle.length > 0 && waiting.length > 0) give(idle.pop()!);
       signal?.addEventListener('abort', stop, { once: true });
       if (signal?.aborted === true) stop();

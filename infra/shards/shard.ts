@@ -1,4 +1,4 @@
-import type { AnnIndex, AnnMachine, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
@@ -25,10 +25,7 @@ export interface Shard {
   /** Categories in row order. */
   readonly categories: readonly (string | null)[];
   /** Rows nearest to each query (f32 [numQueries, dim]). @throws LookalikeError as `search` */
-  searchBatch(
-    queries: Float32Array,
-    options: Pick<ShardQuery, 'k' | 'category' | 'exact' | 'signal'>,
-  ): Promise<Neighbours[]>;
+  searchBatch(queries: Float32Array, options: Omit<ShardQuery, 'vector'>): Promise<Neighbours[]>;
   /** The stored vector of a row. */
   vector(row: number): Float32Array;
   /** Stored vectors by item id; ids that the shard does not hold are left out. */
@@ -75,11 +72,15 @@ export async function openShard(
     ids,
     categories,
     search({ vector, category, ...options }) {
-      const { rows, scores, plan } = index.search(vector, { ...options, allowed: allowedIn(category) });
+      const how = { ...options, ...comparable(index.spec, options), allowed: allowedIn(category) };
+      const { rows, scores, plan } = index.search(vector, how);
       return { hits: Array.from(rows, (row, i) => ({ id: ids[row]!, score: scores[i]! })), plan };
     },
     searchBatch: (queries, { category, ...options }) =>
-      index.searchBatch(queries, { ...options, allowed: allowedIn(category) }),
+      index.searchBatch(queries, {
+        ...{ ...options, ...comparable(index.spec, options) },
+        allowed: allowedIn(category),
+      }),
     vector: (row) => index.vector(row),
     vectors: (wanted) =>
       new Map(
@@ -89,6 +90,14 @@ export async function openShard(
         }),
       ),
   };
+}
+
+/**
+ * Shards are merged by score: where a kind's codes score on a scale of their own, unlike from shard to shard and from a scan, the k
+ * that they choose are scored in full precision.
+ */
+function comparable(spec: IndexSpec, { rescore }: SearchEffort): SearchEffort {
+  return spec.kind === 'deepHash' ? { rescore: Math.max(1, rescore ?? spec.rescore) } : {};
 }
 
 function bitmapOf(rows: readonly number[], index: AnnIndex): Uint32Array {

@@ -66,6 +66,24 @@ describe('shards', () => {
     expect(kept.some(({ manifest }) => manifest.seed === 99)).toBe(false);
   });
 
+  it('score alike whichever way they are searched, so that they can be merged: codes alone do not', async () => {
+    const spec: IndexSpec = {
+      ...{ kind: 'deepHash', metric: 'l2', bits: 64, code: 'hyperplane', epochs: 0, rescore: 0, seed: 1 },
+    };
+    const shards = await Promise.all((await buildShards(stores, data, 2, spec)).map(({ id }) => loadShard(stores, id)));
+    for (const shard of shards) {
+      const vector = shard.vector(3);
+      const byCodes = shard.search({ vector, k: 5 });
+      expect(byCodes.plan).toBe('codes');
+      const truth = new Map(
+        shard.search({ vector, k: shard.ids.length, exact: true }).hits.map((hit) => [hit.id, hit.score]),
+      );
+      for (const { id, score } of byCodes.hits) expect(score).toBe(truth.get(id));
+      const [batch] = await shard.searchBatch(vector, { k: 5 });
+      expect([...batch!.scores]).toEqual(byCodes.hits.map(({ score }) => score));
+    }
+  });
+
   it('are refused when their bytes are damaged', async () => {
     const [artifact] = await buildShards(stores, data, 1);
     const files = await fetchShard(stores, artifact!.id);
