@@ -122,17 +122,6 @@ export interface Neighbours {
   visited?: number;
 }
 
-/** Passing room for a native library that reads and writes only files. */
-export interface ScratchFiles {
-  /** Hands out a path where nothing is yet, and removes what is there afterwards. */
-  withFile<T>(use: (file: ScratchFile) => Promise<T>): Promise<T>;
-}
-export interface ScratchFile {
-  path: string;
-  read(): Promise<Uint8Array>;
-  write(bytes: Uint8Array): Promise<void>;
-}
-
 /** Threads that run index kernels on a shared memory beside the caller. */
 export interface KernelThreads {
   readonly size: number;
@@ -195,7 +184,7 @@ export interface AnnIndex {
   /** A copy of the stored vector: unit length under `cosine`, else as it was added. */
   vector(row: number): Float32Array;
   /** The parts of a checksummed, versioned file, in order; loading it gives an index with equal answers. */
-  serialise(scratch: ScratchFiles): Promise<Uint8Array[]>;
+  serialise(): Promise<Uint8Array[]>;
 }
 
 /** The public face of a shard file set: `index.bin` (the index) and `rows.jsonl` (row -> id, category). */

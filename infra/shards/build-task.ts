@@ -4,7 +4,7 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import { createBuilder } from '../../lib/ann/index.ts';
 import { withThreads } from '../ann/with-threads.ts';
 import { answerTask } from './answer-task.ts';
-import { scratchFiles, writeParts } from './files.ts';
+import { writeParts } from './files.ts';
 import { planRows } from './plan-rows.ts';
 import type { PlannedRow } from './plan-rows.ts';
 
@@ -35,7 +35,7 @@ await answerTask<BuildTaskInput, BuildTaskOutput>(async (input, onProgress) => {
     const builder = createBuilder(spec, dim, machine);
     await addRows(builder, rows, input);
     const index = await builder.build(undefined, (done) => onProgress(done, rows.length));
-    await writeParts(input.indexPath, await index.serialise(scratchFiles));
+    await writeParts(input.indexPath, await index.serialise());
   });
   const lines = rows.map(({ id, category }) => Buffer.from(`${JSON.stringify({ id, category })}\n`));
   await writeParts(input.rowsPath, [Buffer.concat(lines)]);

@@ -1,7 +1,6 @@
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ScratchFiles } from '../../contracts/ann.ts';
 
 /** Largest single read: Node refuses more than 2 GiB at once. */
 const READ_BYTES = 256 << 20;
@@ -19,15 +18,6 @@ export async function withTempFolder<T>(use: (folder: string) => Promise<T>): Pr
     await rm(folder, { recursive: true, force: true });
   }
 }
-
-/** Scratch files in the system's temporary folder. */
-export const scratchFiles: ScratchFiles = {
-  withFile: (use) =>
-    withTempFolder((folder) => {
-      const path = join(folder, 'scratch');
-      return use({ path, read: () => readLarge(path), write: (bytes) => writeParts(path, [bytes]) });
-    }),
-};
 
 /** A whole file of any size. */
 export async function readLarge(path: string): Promise<Uint8Array> {

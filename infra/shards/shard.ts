@@ -2,7 +2,7 @@ import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchEffort, ShardSu
 import { LookalikeError } from '../../contracts/errors.ts';
 import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
-import { readLarge, scratchFiles } from './files.ts';
+import { readLarge } from './files.ts';
 
 export interface ShardQuery extends SearchEffort {
   vector: Float32Array;
@@ -54,7 +54,7 @@ export async function openShard(
   { artifact, summary, indexPath, rowsPath }: ShardFiles,
   machine: AnnMachine = {},
 ): Promise<Shard> {
-  const index = await loadIndex(await readLarge(indexPath), scratchFiles, machine);
+  const index = await loadIndex(await readLarge(indexPath), machine);
   const { ids, categories, rowsByCategory } = await readRows(rowsPath);
   if (ids.length !== index.size || index.size !== summary.size || index.dim !== summary.dim) {
     throw new LookalikeError(

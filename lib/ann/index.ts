@@ -1,4 +1,4 @@
-import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec, ScratchFiles } from '../../contracts/ann.ts';
+import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec } from '../../contracts/ann.ts';
 import { decodeIndexFile } from './index-file.ts';
 import { KIND_NAMES, kindOf } from './kinds.ts';
 import type { IndexKindModule } from './kind.ts';
@@ -30,10 +30,10 @@ export function createBuilder(spec: IndexSpec, dim: number, machine: AnnMachine 
  * Reads what `serialise` wrote.
  * @throws LookalikeError `corruptArtifact`
  */
-export async function loadIndex(file: Uint8Array, scratch: ScratchFiles, machine: AnnMachine = {}): Promise<AnnIndex> {
+export async function loadIndex(file: Uint8Array, machine: AnnMachine = {}): Promise<AnnIndex> {
   const { spec, dim, size, section } = await decodeIndexFile(file, checkedKind);
   const vectors = placedVectors(section('vectors'), dim, size);
-  return checkedKind(spec, dim).load(spec, vectors, { machine, section, scratch });
+  return checkedKind(spec, dim).load(spec, vectors, { machine, section });
 }
 
 function checkedKind(spec: IndexSpec, dim: number): IndexKindModule<IndexSpec> {

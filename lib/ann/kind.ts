@@ -1,4 +1,4 @@
-import type { AnnIndex, AnnMachine, IndexSpec, ScratchFiles } from '../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, IndexSpec } from '../../contracts/ann.ts';
 import type { Vectors } from './vectors.ts';
 
 export interface BuildOptions {
@@ -11,7 +11,6 @@ export interface LoadOptions {
   machine: AnnMachine;
   /** A checked section of the file. @throws LookalikeError `corruptArtifact` when there is none of that name */
   section: (name: string) => Uint8Array;
-  scratch: ScratchFiles;
 }
 
 /** One kind of index: how it is checked, built from rows, and read back from its own sections of the file. */

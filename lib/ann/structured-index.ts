@@ -1,4 +1,4 @@
-import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, ScratchFiles, SearchOptions } from '../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchOptions } from '../../contracts/ann.ts';
 import { countBits } from './bitmap.ts';
 import { encodeIndexFile } from './index-file.ts';
 import type { KernelName } from './kernels/wasm-module.ts';
@@ -160,7 +160,7 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
     return this.#rows.vector(row);
   }
 
-  serialise(_scratch: ScratchFiles): Promise<Uint8Array[]> {
+  serialise(): Promise<Uint8Array[]> {
     return encodeIndexFile(this, { vectors: this.#rows.bytes(), ...this.#structure.sections() });
   }
 }

@@ -1,11 +1,4 @@
-import type {
-  AnnIndex,
-  AnnMachine,
-  ExactSpec,
-  Neighbours,
-  ScratchFiles,
-  SearchOptions,
-} from '../../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, ExactSpec, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import { ROW_STORAGES } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import { checkBitmap, countBits } from '../bitmap.ts';
@@ -155,7 +148,7 @@ export class ExactIndex implements AnnIndex {
     return this.#rows.vector(row);
   }
 
-  serialise(_scratch: ScratchFiles): Promise<Uint8Array[]> {
+  serialise(): Promise<Uint8Array[]> {
     return encodeIndexFile(this, { vectors: this.#rows.bytes() });
   }
 }

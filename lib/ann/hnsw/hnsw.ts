@@ -1,11 +1,4 @@
-import type {
-  AnnIndex,
-  AnnMachine,
-  HnswSpec,
-  Neighbours,
-  ScratchFiles,
-  SearchOptions,
-} from '../../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, HnswSpec, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import { countBits } from '../bitmap.ts';
 import { encodeIndexFile } from '../index-file.ts';
@@ -106,7 +99,7 @@ export class HnswIndex implements AnnIndex {
     return this.#rows.vector(row);
   }
 
-  serialise(_scratch: ScratchFiles): Promise<Uint8Array[]> {
+  serialise(): Promise<Uint8Array[]> {
     const graph = this.#graph === undefined ? {} : graphSections(this.#graph);
     return encodeIndexFile(this, { vectors: this.#rows.bytes(), ...graph });
   }

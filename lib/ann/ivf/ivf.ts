@@ -1,4 +1,4 @@
-import type { AnnIndex, AnnMachine, IvfSpec, Neighbours, ScratchFiles, SearchOptions } from '../../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine, IvfSpec, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import { countBits } from '../bitmap.ts';
 import { encodeIndexFile } from '../index-file.ts';
 import type { IndexKindModule } from '../kind.ts';
@@ -109,7 +109,7 @@ export class IvfIndex implements AnnIndex {
     return Float32Array.from(data.subarray(at * dim, (at + 1) * dim));
   }
 
-  serialise(_scratch: ScratchFiles): Promise<Uint8Array[]> {
+  serialise(): Promise<Uint8Array[]> {
     const { kernels } = this.layout.vectors;
     const sections: Record<string, Uint8Array> = { vectors: this.#rows.bytes() };
     for (const name of PARTS) {

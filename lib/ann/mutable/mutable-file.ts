@@ -1,4 +1,4 @@
-import type { AnnIndex, AnnMachine, ScratchFiles } from '../../../contracts/ann.ts';
+import type { AnnIndex, AnnMachine } from '../../../contracts/ann.ts';
 import { errorMessage, LookalikeError } from '../../../contracts/errors.ts';
 import { createBitmap, hasBit } from '../bitmap.ts';
 import { decodeIndexFile, encodeIndexFile } from '../index-file.ts';
@@ -22,10 +22,10 @@ export interface MutableParts {
  * The parts of an index file whose sections are the base's own file, its ids and which of them live, and the segment. What was
  * live when it was called is written, whatever changes meanwhile.
  */
-export async function encodeMutable(parts: MutableParts, scratch: ScratchFiles): Promise<Uint8Array[]> {
+export async function encodeMutable(parts: MutableParts): Promise<Uint8Array[]> {
   const { base, baseIds, baseLive, segmentIds, segmentVectors } = parts;
   return encodeIndexFile(base, {
-    base: joined(await base.serialise(scratch)),
+    base: joined(await base.serialise()),
     baseIds: json(baseIds),
     baseLive: bytesOf(baseLive),
     segmentIds: json(segmentIds),
@@ -34,13 +34,9 @@ export async function encodeMutable(parts: MutableParts, scratch: ScratchFiles):
 }
 
 /** @throws LookalikeError `corruptArtifact` when bytes are damaged, missing or contradict one another */
-export async function decodeMutable(
-  file: Uint8Array,
-  scratch: ScratchFiles,
-  machine: AnnMachine = {},
-): Promise<MutableParts> {
+export async function decodeMutable(file: Uint8Array, machine: AnnMachine = {}): Promise<MutableParts> {
   const { section, dim, size } = await decodeIndexFile(file, () => undefined);
-  const base = await loadIndex(section('base'), scratch, machine);
+  const base = await loadIndex(section('base'), machine);
   if (base.dim !== dim || base.size !== size) {
     throw corrupt(`a base of ${size} x ${dim}, got ${base.size} x ${base.dim}`);
   }

@@ -1,11 +1,4 @@
-import type {
-  AnnBuilder,
-  AnnIndex,
-  AnnMachine,
-  IndexSpec,
-  ScratchFiles,
-  SearchOptions,
-} from '../../../contracts/ann.ts';
+import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec, SearchOptions } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import { createBitmap, hasBit, setBit } from '../bitmap.ts';
 import { mergeTopK } from '../merge.ts';
@@ -149,10 +142,10 @@ export class MutableIndex {
   }
 
   /** The parts of a checksummed file that `load` reads: the base with its ids, and the segment's live rows. */
-  serialise(scratch: ScratchFiles): Promise<Uint8Array[]> {
+  serialise(): Promise<Uint8Array[]> {
     const { ids: segmentIds, vectors: segmentVectors } = this.#segment.contents();
     const baseLive = Uint32Array.from(this.#baseLive);
-    return encodeMutable({ base: this.#base, baseIds: this.#baseIds, baseLive, segmentIds, segmentVectors }, scratch);
+    return encodeMutable({ base: this.#base, baseIds: this.#baseIds, baseLive, segmentIds, segmentVectors });
   }
 
   /**
@@ -228,8 +221,8 @@ export class MutableIndex {
   }
 
   /** Reads what `serialise` wrote. @throws LookalikeError `corruptArtifact` */
-  static async load(file: Uint8Array, scratch: ScratchFiles, machine?: AnnMachine): Promise<MutableIndex> {
-    const { base, baseIds, baseLive, segmentIds, segmentVectors } = await decodeMutable(file, scratch, machine);
+  static async load(file: Uint8Array, machine?: AnnMachine): Promise<MutableIndex> {
+    const { base, baseIds, baseLive, segmentIds, segmentVectors } = await decodeMutable(file, machine);
     const index = new MutableIndex(base, baseIds);
     for (const [row, id] of baseIds.entries()) if (!hasBit(baseLive, row)) index.delete(id);
     for (const [i, id] of segmentIds.entries()) {

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { METRICS } from '../../../contracts/ann.ts';
 import type { AnnIndex, IndexSpec, Metric } from '../../../contracts/ann.ts';
-import { scratchFiles } from '../../../infra/shards/files.ts';
 import { encodeIndexFile } from '../../../lib/ann/index-file.ts';
 import { createBitmap, createBuilder, loadIndex, setBit } from '../../../lib/ann/index.ts';
 import { seededVectors } from './seeded-vectors.ts';
@@ -34,7 +33,7 @@ function naive(metric: Metric, vectors: Float32Array[], query: Float32Array, k: 
   return [...scores.keys()].sort((i, j) => scores[j]! - scores[i]! || i - j).slice(0, k);
 }
 
-const join = async (index: AnnIndex): Promise<Buffer> => Buffer.concat(await index.serialise(scratchFiles));
+const join = async (index: AnnIndex): Promise<Buffer> => Buffer.concat(await index.serialise());
 
 describe('ann', () => {
   it.each(METRICS)('exact %s agrees with the definition', async (metric) => {
@@ -74,7 +73,7 @@ describe('ann', () => {
     async (spec) => {
       const vectors = seededVectors(1500, 16, 8);
       const index = await build(spec, vectors);
-      const loaded = await loadIndex(await join(index), scratchFiles);
+      const loaded = await loadIndex(await join(index));
       for (const query of seededVectors(30, 16, 9)) {
         expect(loaded.search(query, { k: 10 })).toEqual(index.search(query, { k: 10 }));
       }
@@ -96,7 +95,7 @@ describe('ann', () => {
       Buffer.alloc(0),
     ];
     for (const each of [...bad, damaged(0), damaged(8), damaged(60), damaged(700), damaged(file.length - 200)]) {
-      await expect(loadIndex(each, scratchFiles)).rejects.toMatchObject({ code: 'corruptArtifact' });
+      await expect(loadIndex(each)).rejects.toMatchObject({ code: 'corruptArtifact' });
     }
   });
 
@@ -104,7 +103,7 @@ describe('ann', () => {
     const index = await build({ kind: 'exact', metric: 'l2' }, seededVectors(1, 3, 10));
     const file = await join(index);
     file[file.length - 1] = 1;
-    await expect(loadIndex(file, scratchFiles)).rejects.toThrow('zeros between its sections');
+    await expect(loadIndex(file)).rejects.toThrow('zeros between its sections');
     for (const [dim, size] of [
       [0, 1000],
       [-1, -4],
@@ -112,7 +111,7 @@ describe('ann', () => {
     ] as const) {
       const contents = { vectors: new Uint8Array(dim * size * 4) };
       const hostile = Buffer.concat(await encodeIndexFile({ spec: index.spec, dim, size }, contents));
-      await expect(loadIndex(hostile, scratchFiles)).rejects.toMatchObject({ code: 'corruptArtifact' });
+      await expect(loadIndex(hostile)).rejects.toMatchObject({ code: 'corruptArtifact' });
     }
   });
 
@@ -156,6 +155,6 @@ describe('ann', () => {
     expect(() => index.search(query, aborted)).toThrow(expect.objectContaining({ code: 'cancelled' }));
     expect(() => createBuilder({ ...hnsw('cosine'), m: 1 } as IndexSpec, 4)).toThrow('`m`');
     const empty = await createBuilder(hnsw('cosine'), 4).build();
-    expect((await loadIndex(await join(empty), scratchFiles)).search(query, { k: 5 }).rows).toHaveLength(0);
+    expect((await loadIndex(await join(empty))).search(query, { k: 5 }).rows).toHaveLength(0);
   });
 });

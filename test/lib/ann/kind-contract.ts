@@ -3,7 +3,6 @@ import { expect, it } from 'vitest';
 import { METRICS } from '../../../contracts/ann.ts';
 import type { AnnIndex, IndexSpec, Metric, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import { startKernelThreads } from '../../../infra/ann/kernel-threads.ts';
-import { scratchFiles } from '../../../infra/shards/files.ts';
 import { createBitmap, createBuilder, loadIndex, setBit } from '../../../lib/ann/index.ts';
 import { seededVectors } from './seeded-vectors.ts';
 
@@ -17,7 +16,7 @@ export async function buildOf(
   return builder.build();
 }
 
-export const fileOf = async (index: AnnIndex): Promise<Buffer> => Buffer.concat(await index.serialise(scratchFiles));
+export const fileOf = async (index: AnnIndex): Promise<Buffer> => Buffer.concat(await index.serialise());
 
 /** Share of the true `k` nearest that are found, over the queries. */
 export function recallOf(index: AnnIndex, queries: readonly Float32Array[], options: SearchOptions): number {
@@ -45,7 +44,7 @@ export function itKeepsTheContract(plan: Neighbours['plan'], specOf: (metric: Me
     async (metric) => {
       const index = await buildOf(specOf(metric), vectors);
       const file = await fileOf(index);
-      const loaded = await loadIndex(file, scratchFiles);
+      const loaded = await loadIndex(file);
       for (const query of queries) {
         const found = index.search(query, { k: 10 });
         expect(found.plan).toBe(plan);
@@ -124,7 +123,7 @@ export function itKeepsTheContract(plan: Neighbours['plan'], specOf: (metric: Me
     for (const size of [0, 1, 3]) {
       const rows = seededVectors(size, 4, 5);
       const index = await buildOf(specOf('cosine'), rows, 4);
-      const loaded = await loadIndex(await fileOf(index), scratchFiles);
+      const loaded = await loadIndex(await fileOf(index));
       for (const each of [index, loaded]) {
         expect(each.search(query, { k: 5 })).toEqual(each.search(query, { k: 5, exact: true }));
         expect(each.search(query, { k: 5 }).rows).toHaveLength(size);
@@ -168,9 +167,9 @@ export function itKeepsTheContract(plan: Neighbours['plan'], specOf: (metric: Me
     for (const at of [file.length - 70, file.length >> 1, 60]) {
       const damaged = Buffer.from(file);
       damaged[at]! ^= 1;
-      await expect(loadIndex(damaged, scratchFiles)).rejects.toMatchObject({ code: 'corruptArtifact' });
+      await expect(loadIndex(damaged)).rejects.toMatchObject({ code: 'corruptArtifact' });
     }
-    await expect(loadIndex(file.subarray(0, -64), scratchFiles)).rejects.toMatchObject({ code: 'corruptArtifact' });
+    await expect(loadIndex(file.subarray(0, -64))).rejects.toMatchObject({ code: 'corruptArtifact' });
   });
 }
 
@@ -185,5 +184,5 @@ export async function sectionsOf(file: Buffer): Promise<Record<string, Uint8Arra
 /** Loads a file whose checksums are right and whose contents are not. */
 export async function loadWith(index: AnnIndex, sections: Record<string, Uint8Array>): Promise<AnnIndex> {
   const { encodeIndexFile } = await import('../../../lib/ann/index-file.ts');
-  return loadIndex(Buffer.concat(await encodeIndexFile(index, sections)), scratchFiles);
+  return loadIndex(Buffer.concat(await encodeIndexFile(index, sections)));
 }

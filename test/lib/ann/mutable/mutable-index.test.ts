@@ -3,7 +3,6 @@ import { expect, it } from 'vitest';
 import { METRICS } from '../../../../contracts/ann.ts';
 import type { IndexSpec, Metric } from '../../../../contracts/ann.ts';
 import { INDEX_DEFAULTS } from '../../../../infra/recipes/kind-defaults.ts';
-import { scratchFiles } from '../../../../infra/shards/files.ts';
 import { createBuilder, loadIndex } from '../../../../lib/ann/index.ts';
 import { KIND_NAMES } from '../../../../lib/ann/kinds.ts';
 import type { ScoredId } from '../../../../lib/ann/merge.ts';
@@ -40,7 +39,7 @@ async function truth(model: Model, metric: Metric, query: Float32Array, k: numbe
   return Array.from(found, (row, i) => ({ id: rows[row]![0], score: scores[i]! }));
 }
 
-const saved = async (index: MutableIndex): Promise<Buffer> => Buffer.concat(await index.serialise(scratchFiles));
+const saved = async (index: MutableIndex): Promise<Buffer> => Buffer.concat(await index.serialise());
 
 const DIM = 5;
 /** Ids that a number, a locale or a careless encoding would confuse. */
@@ -108,7 +107,7 @@ for (const metric of METRICS) {
                 break;
               }
               case 'reload':
-                index = await MutableIndex.load(await saved(index), scratchFiles);
+                index = await MutableIndex.load(await saved(index));
                 break;
               case 'compact':
                 index = await index.compact(createBuilder);
@@ -151,7 +150,7 @@ it('keeps ids apart that are one number to a double', async () => {
   const index = await mutableOf(new Map(), EXACT, 1);
   index.upsert('9007199254740993', Float32Array.of(1));
   index.upsert('9007199254740992', Float32Array.of(1));
-  const loaded = await MutableIndex.load(await saved(index), scratchFiles);
+  const loaded = await MutableIndex.load(await saved(index));
   const answer = loaded.search(Float32Array.of(1), { k: 5 });
   expect(answer.map(({ id }) => id)).toEqual(['9007199254740992', '9007199254740993']);
   loaded.delete('9007199254740992');
@@ -206,7 +205,7 @@ it('compacts and loads unit vectors without changing a bit, over and over', asyn
   for (let i = 0; i < 4; i++) {
     index = await index.compact(createBuilder);
     for (const [id] of vectors.slice(i, 100)) index.upsert(id, index.get(id));
-    index = await MutableIndex.load(await saved(index), scratchFiles);
+    index = await MutableIndex.load(await saved(index));
     expect(vectors.map(([id]) => index.get(id))).toEqual(stored);
   }
 });
@@ -255,7 +254,7 @@ it('an index loaded and saved again is the same bytes, and damage anywhere is re
   for (let i = 0; i < 40; i++) index.upsert(`id ${i}`, new Float32Array(16).fill(i));
   for (let i = 100; i < 140; i++) index.delete(`id ${i}`);
   const file = await saved(index);
-  expect((await saved(await MutableIndex.load(file, scratchFiles))).equals(file)).toBe(true);
+  expect((await saved(await MutableIndex.load(file))).equals(file)).toBe(true);
   const refused = expect.objectContaining({
     code: 'corruptArtifact',
     message: expect.stringMatching(/^Expected/) as string,
@@ -266,14 +265,14 @@ it('an index loaded and saved again is the same bytes, and damage anywhere is re
   for (const at of [0, 8, 20, 60, ...starts.filter((offset) => offset > 60).slice(0, 5)]) {
     const damaged = Buffer.from(file);
     damaged[at]! ^= 4;
-    await expect(MutableIndex.load(damaged, scratchFiles)).rejects.toEqual(refused);
+    await expect(MutableIndex.load(damaged)).rejects.toEqual(refused);
   }
   for (const length of [0, 10, 100, file.length >> 1, file.length - 64]) {
-    await expect(MutableIndex.load(file.subarray(0, length), scratchFiles)).rejects.toEqual(refused);
+    await expect(MutableIndex.load(file.subarray(0, length))).rejects.toEqual(refused);
   }
   const plain = await fileOf(await buildOf(EXACT, [...big.values()]));
-  await expect(MutableIndex.load(plain, scratchFiles)).rejects.toEqual(refused);
-  await expect(loadIndex(file, scratchFiles)).rejects.toEqual(refused);
+  await expect(MutableIndex.load(plain)).rejects.toEqual(refused);
+  await expect(loadIndex(file)).rejects.toEqual(refused);
 });
 
 it('refuses bad vectors, ids and options in sentences, and stays as it was', async () => {
