@@ -17,7 +17,7 @@ interface BuildOptions {
   catalogue: string;
   k: number;
   withinCategory?: boolean;
-  nearDuplicates?: number | null;
+  nearDuplicates?: number | 'none';
   exact?: boolean;
   chunkItems: number;
   wait?: boolean;
@@ -59,7 +59,7 @@ function addBuildCommand(group: Command): void {
     async (context, { catalogue, k, chunkItems, nearDuplicates, ...options }) => {
       const { data: config, error } = SimilarConfigSchema.safeParse({
         ...{ k, chunkItems, exact: options.exact === true, withinCategory: options.withinCategory === true },
-        ...(nearDuplicates !== undefined && { nearDuplicateScore: nearDuplicates }),
+        ...(nearDuplicates !== undefined && { nearDuplicateScore: nearDuplicates === 'none' ? null : nearDuplicates }),
       });
       if (config === undefined) {
         const why = error.issues.map(({ path, message }) => `${path.join('.')} to be ${message}`).join(', ');
@@ -103,8 +103,9 @@ function addShowCommand(group: Command): void {
 }
 
 /** For commander. */
-export function scoreOrNone(text: string): number | null {
-  if (text === 'none') return null;
+export function scoreOrNone(text: string): number | 'none' {
+  // Not null: commander takes that for an option without a value.
+  if (text === 'none') return text;
   const score = Number(text);
   if (text.trim() === '' || !Number.isFinite(score)) {
     throw new InvalidArgumentError(`Expected a score such as 0.98, or none, got "${text}".`);

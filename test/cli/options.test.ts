@@ -1,3 +1,4 @@
+import { Command } from 'commander';
 import { expect, it } from 'vitest';
 import { wholeNumber } from '../../cli/options.ts';
 import { scoreOrNone } from '../../cli/similar.ts';
@@ -13,7 +14,9 @@ it('a whole number outside of its limits is refused with both of them', () => {
 });
 
 it('a score of near-duplicates is a number or none, and nothing else is taken for 0', () => {
-  expect(['0.9', '-2', 'none'].map(scoreOrNone)).toEqual([0.9, -2, null]);
+  expect(['0.9', '-2', 'none'].map(scoreOrNone)).toEqual([0.9, -2, 'none']);
+  const command = new Command().exitOverride().option('--score <score>', '', scoreOrNone);
+  expect(command.parse(['--score', 'none'], { from: 'user' }).opts()).toEqual({ score: 'none' });
   for (const text of ['', ' ', 'abc', 'Infinity']) {
     expect(() => scoreOrNone(text)).toThrow(`Expected a score such as 0.98, or none, got "${text}".`);
   }
