@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Artifact } from '../../contracts/artifacts.ts';
 import type { ImportSummary } from '../../contracts/catalogue.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
@@ -107,7 +107,8 @@ describe.skipIf(missing.length > 0)(`the whole stack over PostgreSQL and S3${why
     for (const process of [guardian!, state.supervisor, ...others]) signalProcess(process, 'SIGKILL');
     await expect.poll(() => processes.filter(isAlive), { timeout: 30_000, interval: 50 }).toEqual([]);
     expect(await up()).toMatchObject({ status: 'ready' });
-    const after = await byPhoto(itemAt(7).image);
+    // `up` is back when the API answers; the embedder, whose old address the registry still holds, comes up beside it.
+    const after = await vi.waitFor(() => byPhoto(itemAt(7).image), { timeout: 60_000, interval: 500 });
     expect({ hits: after.hits, model: after.model, index: after.index, generation: after.generation }).toEqual({
       hits: before.hits,
       model: before.model,
