@@ -10,5 +10,6 @@ export async function withThreads<T>(numRows: number, use: (machine: AnnMachine)
   const cores = availableParallelism();
   if (numRows < WORTH_ROWS || cores < 2) return use({});
   await using threads = startKernelThreads(cores);
-  return use({ threads });
+  // Awaited here: the threads are ended as soon as this function is left.
+  return await use({ threads });
 }
