@@ -51,7 +51,7 @@ async function importProducts(shop: Installation, limit: number): Promise<string
 }
 
 /** Asks one question after the other until told to stop; keeps every answer and every failure. */
-function askContinuously(api: string, ids: string[]): () => Promise<{ answers: SearchAnswer[]; failures: string[] }> {
+function askContinuously(api: string, ids: string[]): Asking {
   const answers: SearchAnswer[] = [];
   const failures: string[] = [];
   let isStopped = false;
@@ -72,11 +72,20 @@ function askContinuously(api: string, ids: string[]): () => Promise<{ answers: S
       await sleep(40);
     }
   })();
-  return async () => {
-    isStopped = true;
-    await asking;
-    return { answers, failures };
+  return {
+    hasSeen: (generation) => answers.at(-1)?.generation === generation,
+    async stop() {
+      isStopped = true;
+      await asking;
+      return { answers, failures };
+    },
   };
+}
+
+interface Asking {
+  /** Whether the last answer came from that generation. */
+  hasSeen(generation: number | null): boolean;
+  stop(): Promise<{ answers: SearchAnswer[]; failures: string[] }>;
 }
 
 /** Kills each victim once, while the step drawn for it runs. Ends when all were killed or the run is over. */
@@ -130,12 +139,14 @@ describe('a retrain in which every kind of process is killed once', () => {
     await calm.cli('down');
 
     const { api, someIds } = await prepare(stormy);
-    const stopAsking = askContinuously(api, someIds);
+    const asking = askContinuously(api, someIds);
     let isOver = false;
     const storm = wreak(stormy, api, () => isOver);
     const output = await second(stormy).finally(() => (isOver = true));
     const killed = await storm;
-    const { answers, failures } = await stopAsking();
+    // The API reads the routing twice a second: until then it may answer from the generation before.
+    await expect.poll(() => asking.hasSeen(output.generation), { timeout: 10_000 }).toBe(true);
+    const { answers, failures } = await asking.stop();
 
     console.log(`killed (seed ${SEED}): ${killed.join(', ')}; ${answers.length} queries answered`);
     expect(killed).toHaveLength(VICTIMS.length);
