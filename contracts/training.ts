@@ -11,9 +11,31 @@ export type LossConfig =
   /** Supervised contrastive / InfoNCE over the batch (arXiv 2004.11362 eq. 2). */
   | { kind: 'supCon'; temperature: number };
 
+/**
+ * How the slices of each global batch are spread over replicas. The number of replicas is part of what is learnt (a loss compares
+ * rows within a slice only); how many processes or machines they run on is not.
+ */
+export interface DataParallelConfig {
+  /** Replicas, each of which computes one slice: labels of the batch, divided evenly. */
+  replicas: number;
+  /** Where gradients meet: parameter shards, or a ring of the replicas (synchronous only). */
+  exchange: { kind: 'parameterServer'; shards: number } | { kind: 'allReduce'; bucketBytes: number };
+  mode:
+    /** One barrier each step; the slowest `backups` slices of a step are dropped and counted. */
+    | { kind: 'sync'; backups: number }
+    /** A replica may be `staleness` steps ahead of the slowest; 0 is `sync`. */
+    | { kind: 'ssp'; staleness: number }
+    /** Downpour: gradients of `pushEvery` steps are pushed together, parameters fetched every `fetchEvery` steps. */
+    | { kind: 'async'; pushEvery: number; fetchEvery: number };
+  /** What gradients are made of on the wire; what is lost is added to the next one (error feedback) for `topK` and `oneBit`. */
+  compression: { kind: 'none' } | { kind: 'fp16' } | { kind: 'topK'; share: number } | { kind: 'oneBit' };
+}
+
 /** Training of a head on cached features of a frozen backbone. */
 export interface TrainConfig {
-  strategy: 'single';
+  strategy: 'single' | 'dataParallel';
+  /** Of strategy `dataParallel`. */
+  dataParallel?: DataParallelConfig;
   /** Output dimension of the projection. */
   dim: number;
   loss: LossConfig;
