@@ -15,7 +15,7 @@ export type LossConfig =
  * How the slices of each global batch are spread over replicas. The number of replicas is part of what is learnt (a loss compares
  * rows within a slice only); how many processes or machines they run on is not.
  */
-export interface DataParallelConfig {
+export type DataParallelConfig = {
   /** Replicas, each of which computes one slice: labels of the batch, divided evenly. */
   replicas: number;
   /** Where gradients meet: parameter shards, or a ring of the replicas (synchronous only). */
@@ -29,7 +29,7 @@ export interface DataParallelConfig {
     | { kind: 'async'; pushEvery: number; fetchEvery: number };
   /** What gradients are made of on the wire; what is lost is added to the next one (error feedback) for `topK` and `oneBit`. */
   compression: { kind: 'none' } | { kind: 'fp16' } | { kind: 'topK'; share: number } | { kind: 'oneBit' };
-}
+};
 
 /** Training of a head on cached features of a frozen backbone. */
 export interface TrainConfig {
