@@ -91,13 +91,17 @@ export interface ShardStatistics {
   numDropped: number;
   /** `staleness[s]`: applied pushes that were s steps old; the last bin collects the rest. */
   staleness: number[];
+  /** By slice: the `step` of the push that is expected of it next. Where a replica that starts again goes on. */
+  nextStepBySlice: number[];
 }
 
 /** The parameter server as a trainer sees it: all shards behind one flat vector. */
 export interface ParameterClient {
   readonly layout: ParameterLayout;
   /**
-   * The parameters for computing `step` of a slice: resolves once the consistency allows it.
+   * The parameters for computing `step` of a slice: resolves once the consistency allows it. With staleness 0 they are those right
+   * after `step` steps, also at a shard that has taken one more by then: a slice that starts again, having pushed to some shards
+   * only, computes the same gradient again.
    * @throws LookalikeError `unavailable` when a shard does not answer in time; `conflict` when a shard has lost its state (it must be seeded) or this
    * client's incarnation is over; `cancelled`
    */

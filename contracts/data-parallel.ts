@@ -1,0 +1,65 @@
+import type { TrainProgress } from './training.ts';
+import type { TrainInput, TrainOutput } from './workflows.ts';
+
+/**
+ * One of the models that a training makes. Where items had to be withheld to judge by, the judged model is followed by one that
+ * learns from all of them with the same settings, for as many epochs as did best.
+ */
+export type TrainingStage =
+  { kind: 'judged' } | { kind: 'all'; judged: string; epochs: number; validationRecallAt1: number };
+
+/** What every training starts with. */
+export const FIRST_STAGE: TrainingStage = { kind: 'judged' };
+
+/** One stage of a training on many processes: replicas 0 .. G - 1 and parameter shards 0 .. S - 1 that share `run`. */
+interface RunOf {
+  /** Names this stage of this training, and nothing else ever: processes with the same name find and trust each other. */
+  run: string;
+  stage: TrainingStage;
+  train: TrainInput;
+}
+
+export interface ReplicaInput extends RunOf {
+  /** The slice that it computes; 0 leads: seeds, validates, keeps checkpoints and publishes. */
+  rank: number;
+}
+
+/** What a stage ends in. */
+export interface StageOutput {
+  output: TrainOutput;
+  /** The stage that follows; null when `output` is what was asked for. */
+  next: TrainingStage | null;
+}
+
+export interface ParameterShardInput extends RunOf {
+  shard: number;
+}
+
+/** Heartbeat of a replica. `loss` is that of its own slice. */
+export interface ReplicaProgress extends TrainProgress {
+  rank: number;
+  /** Set while it waits for something else than the next parameters: for shards to be seeded, or to answer again. */
+  waiting: string | null;
+  /** `staleness[s]`: pushes of all replicas, applied by shard 0, that were s steps old; the last bin collects the rest. */
+  staleness: number[];
+  /** Late slices of steps that were applied without them. */
+  numDropped: number;
+  /** Sent and received by this replica, per step of its own. */
+  bytesPerStep: number;
+  /** Share of its time spent waiting for answers of the shards, 0..1. */
+  waitShare: number;
+}
+
+/** Heartbeat of a parameter shard. */
+export interface ParameterShardProgress {
+  shard: number;
+  numShards: number;
+  /** Values that it holds. */
+  numParameters: number;
+  /** How often it was given a state to start from; 0 until the first. */
+  incarnation: number;
+  step: number;
+  numPushes: number;
+  numDropped: number;
+  staleness: number[];
+}
