@@ -64,6 +64,30 @@ export interface CheckpointStore {
   forget(run: string): Promise<void>;
 }
 
+/** Where one parameter shard of a training run answers. */
+export interface TrainingShardEndpoint {
+  run: string;
+  shard: number;
+  url: string;
+  /** Grows with each start of the shard; 0 where nobody counts. */
+  attempt?: number;
+}
+
+/** Where the parts of training runs meet: shards say where they answer, replicas look. */
+export interface TrainingStore {
+  /**
+   * One row per (run, shard). A later attempt stays, so that a frozen process that wakes up never displaces its replacement.
+   * @returns false when it stays
+   */
+  announceShard(endpoint: TrainingShardEndpoint): Promise<boolean>;
+  /** Removes the row only while it still names `url`. */
+  withdrawShard(endpoint: Pick<TrainingShardEndpoint, 'run' | 'shard' | 'url'>): Promise<void>;
+  /** Ascending by shard; those that have announced themselves. */
+  shards(run: string): Promise<Required<TrainingShardEndpoint>[]>;
+  /** For a run that is over. */
+  forget(run: string): Promise<void>;
+}
+
 /** Which artefact of `similarItems` belongs to an index. */
 export interface SimilarStore {
   /** The newest result replaces the one before. */
@@ -87,6 +111,7 @@ export interface Registry {
   generations: GenerationStore;
   routing: RoutingStore;
   checkpoints: CheckpointStore;
+  training: TrainingStore;
   similar: SimilarStore;
   apiKeys: ApiKeyStore;
   close(): Promise<void>;

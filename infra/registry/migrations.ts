@@ -37,6 +37,10 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       catalogue TEXT not null, index_artifact TEXT not null, artifact TEXT not null,
       primary key (catalogue, index_artifact))`,
   ],
+  [
+    `create table training_shards (
+      run TEXT not null, shard integer not null, url TEXT not null, attempt integer not null, primary key (run, shard))`,
+  ],
 ];
 
 /** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */

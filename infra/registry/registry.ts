@@ -12,6 +12,7 @@ import { createGenerationStore } from './generation-store.ts';
 import type { ShapeOf } from './generation-store.ts';
 import { migrate } from './migrations.ts';
 import { createSimilarStore } from './similar-store.ts';
+import { createTrainingStore } from './training-store.ts';
 import { artifactsInUse, imagesInUse, snapshotRows } from './readings.ts';
 import { createRoutingStore } from './routing-store.ts';
 
@@ -40,6 +41,7 @@ export async function openRegistry(
     generations: translateFailures(createGenerationStore(database, shapeOf)),
     routing: translateFailures(createRoutingStore(database)),
     checkpoints: translateFailures(createCheckpointStore(database)),
+    training: translateFailures(createTrainingStore(database)),
     similar: translateFailures(createSimilarStore(database)),
     apiKeys: translateFailures(createApiKeyStore(database)),
     snapshotRows: (catalogue) => snapshotRows(database, catalogue),

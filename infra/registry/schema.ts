@@ -40,6 +40,7 @@ export interface Tables {
     artifact: string;
   };
   checkpoints: { run: string; step: number; artifact: string };
+  training_shards: { run: string; shard: number; url: string; attempt: number };
   similar_items: { catalogue: string; index_artifact: string; artifact: string };
   api_keys: { id: string; name: string; scopes: string; hash: string; created_at: string };
   schema_version: { version: number };

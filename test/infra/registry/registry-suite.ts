@@ -327,6 +327,29 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
       expect(await checkpoints.latest('other')).toHaveLength(1);
     });
 
+    test('a parameter shard is found where it last announced itself, until it goes or its run is forgotten', async () => {
+      const { training } = await (await fresh())();
+      const old = { run: 'r', shard: 1, url: 'tcp://a:1', attempt: 1 };
+      const other = { run: 'r', shard: 0, url: 'tcp://a:2', attempt: 0 };
+      expect(await training.announceShard(old)).toBe(true);
+      expect(await training.announceShard({ run: 'r', shard: 0, url: 'tcp://a:2' })).toBe(true);
+      expect(await training.announceShard({ ...other, run: 'another' })).toBe(true);
+      expect(await training.shards('r')).toEqual([other, old]);
+
+      const replacement = { ...old, url: 'tcp://b:1', attempt: 2 };
+      expect(await training.announceShard(replacement)).toBe(true);
+      expect(await training.announceShard(replacement)).toBe(true);
+      // The one before wakes up: it neither displaces nor takes away its replacement.
+      expect(await training.announceShard(old)).toBe(false);
+      await training.withdrawShard(old);
+      expect(await training.shards('r')).toEqual([other, replacement]);
+      await training.withdrawShard(replacement);
+      expect(await training.shards('r')).toEqual([other]);
+      await training.forget('r');
+      expect(await training.shards('r')).toEqual([]);
+      expect(await training.shards('another')).toHaveLength(1);
+    });
+
     test('a key opens what it was made for until it is revoked, and nothing like it does', async () => {
       const { apiKeys } = await (await fresh())();
       const { id, key } = await apiKeys.create('shop', ['write', 'read']);
