@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { ArtifactStore, Derivation } from '../../contracts/artifacts.ts';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { CheckpointStore } from '../../contracts/registry.ts';
-import type { TrainState } from '../../lib/train/train-head.ts';
+import type { TrainState } from '../../lib/train/train-state.ts';
 import { CODE_VERSION } from '../artifacts/code-version.ts';
 import { derivationKey } from '../artifacts/keys.ts';
 

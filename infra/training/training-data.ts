@@ -1,5 +1,5 @@
 import type { LabelledPicture, Split } from '../../lib/train/split.ts';
-import type { TrainingData } from '../../lib/train/train-head.ts';
+import type { TrainingData } from '../../lib/train/head-program.ts';
 import { featuresOf } from './cached-features.ts';
 import type { CachedFeatures } from './cached-features.ts';
 

@@ -1,3 +1,4 @@
+import { LookalikeError } from '../../contracts/errors.ts';
 import type { TrainConfig } from '../../contracts/training.ts';
 import { randomOf, sampleDistinct } from './random.ts';
 
@@ -42,4 +43,25 @@ export function batchOf(pool: Pool, { labelsPerBatch, samplesPerLabel, seed }: B
     }
   }
   return { rows, labels };
+}
+
+/**
+ * One of the even, contiguous groups of labels that a batch is cut into. A loss compares rows within a slice, so that its
+ * gradient is a pure function of (seed, step, slice), whoever computes it.
+ * @throws LookalikeError `invalidInput` when there are more slices than labels
+ */
+export function sliceOf({ rows, labels }: Batch, slice: number, numSlices: number): Batch {
+  // Every label of a batch has equally many rows, one after another.
+  const perLabel = labels.findIndex((label) => label !== labels[0]);
+  const samples = perLabel === -1 ? labels.length : perLabel;
+  const numLabels = labels.length / samples;
+  if (numSlices > numLabels) {
+    throw new LookalikeError(
+      'invalidInput',
+      `Expected at most ${numLabels} replicas, as each batch has so many labels, got ${numSlices}. Lower train.dataParallel.replicas ` +
+        'or raise train.labelsPerBatch.',
+    );
+  }
+  const cut = (at: number): number => Math.floor((at * numLabels) / numSlices) * samples;
+  return { rows: rows.subarray(cut(slice), cut(slice + 1)), labels: labels.subarray(cut(slice), cut(slice + 1)) };
 }

@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { TrainConfig } from '../../../contracts/training.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
-import type { TrainingData, TrainState } from '../../../lib/train/train-head.ts';
+import type { TrainingData } from '../../../lib/train/head-program.ts';
+import type { TrainState } from '../../../lib/train/train-state.ts';
 
 const CONFIG: TrainConfig = {
   strategy: 'single',

@@ -1,0 +1,173 @@
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs';
+import { LookalikeError } from '../../contracts/errors.ts';
+import type { TrainConfig } from '../../contracts/training.ts';
+import type { Tf } from '../nn/tf.ts';
+import { batchOf, sliceOf, stepsPerEpoch } from './batches.ts';
+import type { Pool } from './batches.ts';
+import type { HeadModel, HeadShape } from './head-model.ts';
+import { createLoss } from './losses/index.ts';
+import type { Loss } from './losses/index.ts';
+import { randomOf } from './random.ts';
+import { learningRateAt } from './schedule.ts';
+import { foldStandardisation, standardisationOf, standardise } from './standardisation.ts';
+import type { Standardisation } from './standardisation.ts';
+import type { BestEpoch, EpochRecord } from './train-state.ts';
+
+/** Shapes: F features, D embedding, B batch. Feature rows of picture p are p * views … p * views + views - 1. */
+export interface TrainingData {
+  featureDim: number;
+  views: number;
+  /** [numPictures * views, F], as the backbone made them. */
+  features: Float32Array;
+  /** [numPictures], 0..numLabels-1; every label occurs. */
+  labels: Int32Array;
+  numLabels: number;
+  /** The retrieval task measured after each epoch: [n, F] each, any labels. */
+  queries: Float32Array;
+  queryLabels: readonly string[];
+  catalogue: Float32Array;
+  catalogueLabels: readonly string[];
+}
+
+export interface TrainedHead {
+  /** Over raw features: row-major [F, D], and [D]. */
+  kernel: Float32Array;
+  bias: Float32Array;
+  bestEpoch: number;
+  recall: number;
+  recallByEpoch: number[];
+  numSteps: number;
+}
+
+/** One slice of a step: its loss and gradients by parameter name (the caller disposes them), and its rows. */
+export interface SliceGradients {
+  loss: number;
+  gradients: Record<string, Tensor>;
+  numRows: number;
+}
+
+/**
+ * What is learnt, from what and how fast: the one definition of model, loss and data that every strategy computes. All that is
+ * drawn at random is a pure function of (seed, step, slice).
+ */
+export class HeadProgram {
+  readonly tf: Tf;
+  readonly config: TrainConfig;
+  readonly shape: HeadShape;
+  readonly stepsPerEpoch: number;
+  readonly numSteps: number;
+  /** Whether there is anything to validate by. */
+  readonly canJudge: boolean;
+  readonly #data: TrainingData;
+  readonly #scale: Standardisation;
+  readonly #features: Float32Array;
+  readonly #queries: Float32Array;
+  readonly #catalogue: Float32Array;
+  readonly #pool: Pool;
+  readonly #loss: Loss;
+
+  constructor(tf: Tf, data: TrainingData, config: TrainConfig) {
+    const { featureDim, views, numLabels } = data;
+    this.tf = tf;
+    this.config = config;
+    this.shape = { featureDim, dim: config.dim, numLabels };
+    this.#data = data;
+    this.#scale = standardisationOf(data.features, views, featureDim);
+    this.#features = standardise(data.features, this.#scale);
+    this.#queries = standardise(data.queries, this.#scale);
+    this.#catalogue = standardise(data.catalogue, this.#scale);
+    this.#pool = { byLabel: picturesByLabel(data), numPictures: data.labels.length, views };
+    this.#loss = createLoss(config.loss);
+    this.stepsPerEpoch = stepsPerEpoch(this.#pool, config);
+    this.numSteps = this.stepsPerEpoch * config.epochs;
+    this.canJudge = data.queries.length > 0;
+  }
+
+  learningRateAt(step: number): number {
+    return learningRateAt(step, {
+      peak: this.config.optimizer.learningRate,
+      warmupSteps: this.config.schedule.warmupEpochs * this.stepsPerEpoch,
+      numSteps: this.numSteps,
+    });
+  }
+
+  /** @throws LookalikeError `nonFinite` when nothing may be updated from it; `invalidInput` when slices outnumber a batch's labels */
+  gradients(head: HeadModel, step: number, slice = 0, numSlices = 1): SliceGradients {
+    const { tf, config } = this;
+    const { featureDim } = this.shape;
+    const { rows, labels } = sliceOf(batchOf(this.#pool, config, step), slice, numSlices);
+    // One slice draws what a run without slices draws.
+    const key = numSlices === 1 ? [step] : [step, slice];
+    const random = randomOf(config.seed, 'loss', ...key);
+    const { loss, gradients } = tf.tidy(() => {
+      const inputs = dropout(gather(this.#features, rows, featureDim), config, key);
+      const x = tf.tensor2d(inputs, [rows.length, featureDim]); // [B, F]
+      const made = head.gradients(() =>
+        this.#loss({ tf, embeddings: head.embed(x), labels, proxies: head.proxies(), random }),
+      );
+      return { loss: made.loss, gradients: made.gradients };
+    });
+    const value = loss.dataSync()[0]!;
+    loss.dispose();
+    expectFinite(tf, value, gradients, step);
+    return { loss: value, gradients, numRows: rows.length };
+  }
+
+  /** recall@1 of the head as it stands; equal scores go to the lower row. */
+  recall(head: HeadModel): number {
+    const { tf } = this;
+    const { queryLabels, catalogueLabels, featureDim } = this.#data;
+    if (queryLabels.length === 0) return 0;
+    const nearest = tf.tidy(() => {
+      const embedded = (rows: Float32Array): Tensor2D =>
+        head.embed(tf.tensor2d(rows, [rows.length / featureDim, featureDim]));
+      return tf.argMax(tf.matMul(embedded(this.#queries), embedded(this.#catalogue), false, true), 1).dataSync();
+    });
+    return queryLabels.filter((label, i) => catalogueLabels[nearest[i]!] === label).length / queryLabels.length;
+  }
+
+  /** What a finished run leaves: the head that was kept, over raw features. @throws LookalikeError `invalidInput` without an epoch */
+  finish({ best, recallByEpoch }: Pick<EpochRecord, 'best' | 'recallByEpoch'>): TrainedHead {
+    if (best === null) throw new LookalikeError('invalidInput', 'Expected at least one epoch of training, got none.');
+    const { kernel, bias, epoch, recall }: BestEpoch = best;
+    const folded = foldStandardisation(kernel, bias, this.#scale);
+    return { ...folded, bestEpoch: epoch, recall, recallByEpoch: [...recallByEpoch], numSteps: this.numSteps };
+  }
+}
+
+function picturesByLabel({ labels, numLabels }: TrainingData): number[][] {
+  const byLabel: number[][] = Array.from({ length: numLabels }, () => []);
+  labels.forEach((label, picture) => byLabel[label]!.push(picture));
+  return byLabel;
+}
+
+function gather(features: Float32Array, rows: Int32Array, dim: number): Float32Array {
+  const out = new Float32Array(rows.length * dim);
+  rows.forEach((row, i) => out.set(features.subarray(row * dim, (row + 1) * dim), i * dim));
+  return out;
+}
+
+/** Inverted dropout in place; the mask is a pure function of seed and key. */
+function dropout(inputs: Float32Array, { featureDropout, seed }: TrainConfig, key: number[]): Float32Array {
+  if (featureDropout === 0) return inputs;
+  const random = randomOf(seed, 'dropout', ...key);
+  const kept = 1 / (1 - featureDropout);
+  for (let i = 0; i < inputs.length; i++) inputs[i] = random() < featureDropout ? 0 : inputs[i]! * kept;
+  return inputs;
+}
+
+function expectFinite(tf: Tf, loss: number, gradients: Record<string, Tensor>, step: number): void {
+  const bad = Number.isFinite(loss)
+    ? Object.keys(gradients).find(
+        (name) => !Number.isFinite(tf.tidy(() => tf.sum(tf.abs(gradients[name]!)).dataSync()[0]!)),
+      )
+    : 'loss';
+  if (bad === undefined) return;
+  tf.dispose(gradients);
+  throw new LookalikeError(
+    'nonFinite',
+    `Expected a finite ${bad === 'loss' ? 'loss' : `gradient of the ${bad}`} at step ${step}, got NaN or infinity; the head was not ` +
+      'updated. Lower the learning rate.',
+    { step },
+  );
+}
