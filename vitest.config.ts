@@ -1,6 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Tiers: `unit` runs in seconds without a server; `workflow` needs a real Temporal server; `e2e` runs the built product. */
+/** The tests of every folder but the workflows themselves, which need a server. */
+const UNIT = ['test/{contracts,lib,infra,activities,api,cli,workers,tools}/**', 'test/workflows/policy/**'];
+
+/**
+ * Tiers. `unit` is the loop of seconds; a file that alone takes more than about two (real processes and servers, trainings, whole
+ * shards) is named `*.slow.test.ts` and runs in `unit-slow`. `workflow` needs a real Temporal server; `e2e` runs the built product.
+ */
 export default defineConfig({
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   test: {
@@ -9,12 +15,21 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: [
-            'test/{contracts,lib,infra,activities,api,cli,workers,tools}/**/*.test.ts',
-            'test/workflows/policy/**/*.test.ts',
-          ],
+          include: UNIT.map((folder) => `${folder}/*.test.ts`),
+          exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
+          // The machine's threads are the tests' alone here: most of a file's time is loading what it imports.
+          maxWorkers: '100%',
           testTimeout: 30_000,
           // A first import of tfjs from a cold disk, beside another test file on two cores, has taken more than the default 10 s.
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'unit-slow',
+          include: UNIT.map((folder) => `${folder}/*.slow.test.ts`),
+          testTimeout: 30_000,
           hookTimeout: 60_000,
         },
       },

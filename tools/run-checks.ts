@@ -12,7 +12,7 @@ import { z } from 'zod';
 
 const REPORTS = 'test-results';
 const STATIC = ['build', 'provision', 'typecheck', 'lint', 'format:check'];
-const TIERS = ['unit', 'workflow', 'e2e'];
+const TIERS = ['unit', 'unit-slow', 'workflow', 'e2e'];
 
 const Report = z.object({
   success: z.boolean(),
