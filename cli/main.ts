@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addAdviseCommand } from './advise.ts';
 import { addArtifactCommands } from './artifacts.ts';
 import { addBenchCommand } from './bench.ts';
 import { addCatalogueCommands } from './catalogue.ts';
@@ -44,6 +45,7 @@ for (const add of [
   addEmbedCommand,
   addEvalCommand,
   addBenchCommand,
+  addAdviseCommand,
   addDoctorCommand,
   addKeyCommands,
 ]) {

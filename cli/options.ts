@@ -20,6 +20,22 @@ export function wholeNumbers(text: string): number[] {
   return [...new Set(values)].sort((a, b) => a - b);
 }
 
+/** A number of at least `min` and at most `max`, for commander. */
+export const amount =
+  (min: number, max = Number.MAX_VALUE) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= min && value <= max) return value;
+    const limit = max === Number.MAX_VALUE ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw new InvalidArgumentError(`Expected a number ${limit}, got "${text}".`);
+  };
+
+/** Comma-separated numbers of at least `min`. */
+export const amounts =
+  (min: number) =>
+  (text: string): number[] =>
+    text.split(',').map(amount(min));
+
 /** An option that may be given several times. */
 export const collect = (text: string, before: string[] = []): string[] => [...before, text];
 
