@@ -1,0 +1,36 @@
+import { Router } from 'zeromq';
+import type { Context } from 'zeromq';
+import type { CurveKeyPair } from './curve-keys.ts';
+import { encodeZ85 } from './z85.ts';
+
+/** ZeroMQ's RFC 27: where a context asks whether a peer may connect. */
+const ZAP_ADDRESS = 'inproc://zeromq.zap.01';
+const VERSION = '1.0';
+
+export interface Doorkeeper {
+  /** Peers that were turned away. */
+  refused(): number;
+  close(): void;
+}
+
+/** Lets only the holder of `client`'s key connect to the servers of this context, which has no other doorkeeper. */
+export async function keepDoor(context: Context, client: Pick<CurveKeyPair, 'publicKey'>): Promise<Doorkeeper> {
+  const door = new Router({ context, linger: 0 });
+  await door.bind(ZAP_ADDRESS);
+  let refused = 0;
+
+  async function answer(): Promise<void> {
+    for await (const parts of door) {
+      const [from, empty, , request, , , , mechanism, key] = parts;
+      if (from === undefined || empty === undefined || request === undefined) continue;
+      const isClient = mechanism?.toString() === 'CURVE' && key?.length === 32 && encodeZ85(key) === client.publicKey;
+      if (!isClient) refused++;
+      const verdict = isClient ? ['200', 'OK', 'client', ''] : ['400', 'not a client of this run', '', ''];
+      await door.send([from, empty, VERSION, request, ...verdict]);
+    }
+  }
+  // Ends by itself when the door is closed; nobody connects through one that has failed.
+  answer().catch(() => undefined);
+
+  return { refused: () => refused, close: () => door.close() };
+}
