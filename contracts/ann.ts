@@ -143,8 +143,13 @@ export interface BlockProduct {
   /** Takes the steps in order, all on one thread. @throws Error when the library or a kernel fails */
   run(memory: object, dim: number, steps: readonly ProductStep[]): Promise<void>;
 }
-/** `out[i * numQueries + j]` = rows[i] . queries[j], all f32, row-major, at addresses of the memory; `then` uses it. */
+/** `out[i * numQueries + j]` = rows[i] . queries[j], row-major, at addresses of the memory; `then` uses it. */
 export interface ProductStep {
+  /**
+   * `float32`, also if absent: all f32, queries [numQueries, dim]. `bytes`: exact; rows u8, each number raised by 128; queries i8
+   * [dim, numQueries], from -64 to 64, since some processors add pairs in 16 bits; out i32.
+   */
+  format?: 'float32' | 'bytes';
   rows: number;
   numRows: number;
   queries: number;

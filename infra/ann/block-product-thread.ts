@@ -5,37 +5,44 @@ import type { KernelExports } from '../../lib/ann/kernels/kernels.ts';
 import { encodeModel } from '../../lib/export/onnx-proto.ts';
 import type { ProductReply, ProductRequest } from './block-product.ts';
 
-/** rows [m, k] times queries [n, k] transposed: the one node of the graph. */
-function productGraph(): Uint8Array {
-  const matrix = (name: string, height: string, width: string) => ({
+/** Of ONNX. */
+const TYPES = { float32: { rows: 1, queries: 1, out: 1 }, bytes: { rows: 2, queries: 3, out: 6 } } as const;
+
+/** One node: rows [m, k] times queries, f32 [n, k] transposed or i8 [k, n]. */
+function productGraph(format: 'float32' | 'bytes'): Uint8Array {
+  const isBytes = format === 'bytes';
+  const matrix = (name: string, type: number, height: string, width: string) => ({
     name,
-    type: { tensor_type: { elem_type: 1, shape: { dim: [{ dim_param: height }, { dim_param: width }] } } },
+    type: { tensor_type: { elem_type: type, shape: { dim: [{ dim_param: height }, { dim_param: width }] } } },
   });
+  const types = isBytes ? TYPES.bytes : TYPES.float32;
+  const gemm = { op_type: 'Gemm', input: ['rows', 'queries'], attribute: [{ name: 'transB', type: 2, i: 1 }] };
+  const integers = { op_type: 'MatMulInteger', input: ['rows', 'queries', 'raised'] };
   return encodeModel({
     ir_version: 8,
     opset_import: [{ domain: '', version: 13 }],
     graph: {
       name: 'product',
-      node: [
-        {
-          ...{ name: 'product', op_type: 'Gemm', input: ['rows', 'queries'], output: ['out'] },
-          attribute: [{ name: 'transB', type: 2, i: 1 }],
-        },
+      node: [{ name: 'product', ...(isBytes ? integers : gemm), output: ['out'] }],
+      initializer: isBytes ? [{ name: 'raised', dims: [], data_type: types.rows, raw_data: Uint8Array.of(128) }] : [],
+      input: [
+        matrix('rows', types.rows, 'm', 'k'),
+        isBytes ? matrix('queries', types.queries, 'k', 'n') : matrix('queries', types.queries, 'n', 'k'),
       ],
-      initializer: [],
-      input: [matrix('rows', 'm', 'k'), matrix('queries', 'n', 'k')],
-      output: [matrix('out', 'm', 'n')],
+      output: [matrix('out', types.out, 'm', 'n')],
     },
   });
 }
 
-// One core per thread: cores are filled with blocks, not with slices of one block.
-const session = InferenceSession.create(productGraph(), {
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  executionProviders: ['cpu'],
-  logSeverityLevel: 3,
-});
+const open = (format: 'float32' | 'bytes'): Promise<InferenceSession> =>
+  InferenceSession.create(productGraph(format), {
+    // One core per thread: cores are filled with blocks, not with slices of one block.
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionProviders: ['cpu'],
+    logSeverityLevel: 3,
+  });
+const sessions = Promise.all([open('float32'), open('bytes')]);
 
 interface Place {
   memory: WebAssembly.Memory;
@@ -57,12 +64,26 @@ async function answer(request: Extract<ProductRequest, { kind: 'steps' }>): Prom
   try {
     const { memory, run } = placeOf(request);
     const { dim } = request;
-    for (const { rows, numRows, queries, numQueries, out, then } of request.steps) {
-      const matrix = (address: number, height: number, width: number): Tensor =>
-        new Tensor('float32', new Float32Array(memory.buffer, address, height * width), [height, width]);
-      const feeds = { rows: matrix(rows, numRows, dim), queries: matrix(queries, numQueries, dim) };
+    const [floats, bytes] = await sessions;
+    for (const { format, rows, numRows, queries, numQueries, out, then } of request.steps) {
+      const [r, q, o] = [numRows * dim, numQueries * dim, numRows * numQueries];
+      const { buffer } = memory;
       // Given where to write, the runtime copies nothing.
-      await (await session).run(feeds, { out: matrix(out, numRows, numQueries) });
+      if (format === 'bytes') {
+        const feeds = {
+          rows: new Tensor('uint8', new Uint8Array(buffer, rows, r), [numRows, dim]),
+          queries: new Tensor('int8', new Int8Array(buffer, queries, q), [dim, numQueries]),
+        };
+        await bytes.run(feeds, { out: new Tensor('int32', new Int32Array(buffer, out, o), [numRows, numQueries]) });
+      } else {
+        const feeds = {
+          rows: new Tensor('float32', new Float32Array(buffer, rows, r), [numRows, dim]),
+          queries: new Tensor('float32', new Float32Array(buffer, queries, q), [numQueries, dim]),
+        };
+        await floats.run(feeds, {
+          out: new Tensor('float32', new Float32Array(buffer, out, o), [numRows, numQueries]),
+        });
+      }
       run[then.name as keyof KernelExports](...then.args);
     }
     return {};
@@ -80,7 +101,7 @@ parentPort!.on('message', (request: ProductRequest) => {
   }
   if (request.kind === 'close') {
     // Not before the session is there: a thread that ends while the runtime loads takes the process with it.
-    const loaded = session.catch(() => undefined);
+    const loaded = sessions.catch(() => undefined);
     last = last.then(() => loaded).then(() => parentPort!.close());
     return;
   }

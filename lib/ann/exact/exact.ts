@@ -4,46 +4,57 @@ import { LookalikeError } from '../../../contracts/errors.ts';
 import { checkBitmap, countBits } from '../bitmap.ts';
 import { encodeIndexFile } from '../index-file.ts';
 import type { IndexKindModule } from '../kind.ts';
-import { Rows, throwIfAborted } from '../rows.ts';
+import { Rows } from '../rows.ts';
 import type { Found } from '../rows.ts';
 import { numQueries, searchEach } from '../search-each.ts';
 import { checkInteger, checkSearch } from '../spec.ts';
 import type { Vectors } from '../vectors.ts';
-import { roomFor, searchBlocks } from './block-search.ts';
+import { searchBlocks } from './block-search.ts';
 import { RowCodes } from './codes.ts';
 import type { CodedStorage } from './codes.ts';
 import { measureNorms } from './norms.ts';
 import type { Norms } from './norms.ts';
 import { Scan } from './scan-calls.ts';
+import { screenRows } from './screen.ts';
+import type { Screen } from './screen.ts';
 
 /** With coarser rows, candidates compared again for each answer: enough for recall@10 of 0.999 and more on embeddings. */
 const RESCORE: Record<CodedStorage, number> = { float16: 2, int8: 4 };
 /** Fewer queries than these are sooner compared one by one than by products of matrices. */
 const BLOCK_QUERIES = 16;
 /** Heaps of more candidates cost more than products save. */
-const MAX_BLOCK_ROOM = 4096;
+const MAX_BLOCK_K = 4096;
 /** Bytes of rows from which on threads are sooner than the caller, for one query and for a batch. */
 const THREADS_BYTES = 8 << 20;
-/** Queries on threads at once; between them lies the room for their answers. */
+/** Queries on threads at once, and what room for their answers they may take. */
 const THREADS_QUERIES = 256;
+const MAX_THREADS_BYTES = 32 << 20;
+
+/** What is derived from the rows beside them. */
+interface Derived {
+  norms: Norms;
+  codes: RowCodes | undefined;
+  screen: Screen | undefined;
+}
 
 /**
  * Brute force: every allowed row is compared. With coarser storage the codes choose `rescore` * k candidates, which are
- * compared again as f32; `rescore` 0 answers with the codes' own, approximate scores.
+ * compared again as f32; `rescore` 0 answers with the codes' own, approximate scores. On a machine that has a block product,
+ * rows of full precision are held as bytes too (dim + 16 bytes each, in `memoryBytes`), which spares batches most comparisons.
  */
 export class ExactIndex implements AnnIndex {
   readonly spec: ExactSpec;
   readonly #rows: Rows;
-  readonly #norms: Norms;
-  readonly #codes: RowCodes | undefined;
+  readonly #derived: Derived;
   readonly #machine: AnnMachine;
+  readonly memoryBytes: number;
 
-  constructor(spec: ExactSpec, vectors: Vectors, norms: Norms, codes: RowCodes | undefined, machine: AnnMachine) {
+  constructor(spec: ExactSpec, vectors: Vectors, derived: Derived, machine: AnnMachine) {
     this.spec = spec;
     this.#rows = new Rows(vectors, spec.metric);
-    this.#norms = norms;
-    this.#codes = codes;
+    this.#derived = derived;
     this.#machine = machine;
+    this.memoryBytes = vectors.kernels.usedBytes;
   }
 
   get dim(): number {
@@ -52,8 +63,8 @@ export class ExactIndex implements AnnIndex {
   get size(): number {
     return this.#rows.vectors.size;
   }
-  get memoryBytes(): number {
-    return this.#rows.vectors.kernels.usedBytes;
+  get #codes(): RowCodes | undefined {
+    return this.#derived.codes;
   }
 
   search(query: Float32Array, options: SearchOptions): Neighbours {
@@ -72,7 +83,7 @@ export class ExactIndex implements AnnIndex {
     checkBitmap(options.allowed, this.size);
     const best = Math.min(options.k, this.size);
     const usesCodes = this.#usesCodes(options);
-    if (!usesCodes && count >= BLOCK_QUERIES && best > 0 && roomFor(best) <= MAX_BLOCK_ROOM) {
+    if (!usesCodes && count >= BLOCK_QUERIES && best > 0 && best <= MAX_BLOCK_K) {
       return this.#inBlocks(queries, count, options);
     }
     const scan = usesCodes ? this.#scanCodes : new Scan(this.#rows);
@@ -80,14 +91,16 @@ export class ExactIndex implements AnnIndex {
     if (threads === undefined || best === 0 || count * scan.bytes < THREADS_BYTES) {
       return searchEach(this, queries, options);
     }
+    const room = usesCodes ? this.#room(options) : best;
+    // A thread that is held up by other work leaves its share to the others.
+    const pieces = count < threads.size ? 2 * threads.size : 1;
+    const fitting = Math.floor(MAX_THREADS_BYTES / scan.roomBytes(room, pieces));
+    const atOnce = Math.max(1, Math.min(THREADS_QUERIES, fitting));
     const answers: Neighbours[] = [];
-    for (let from = 0; from < count; from += THREADS_QUERIES) {
-      const part = Array.from({ length: Math.min(THREADS_QUERIES, count - from) }, (_, i) =>
+    for (let from = 0; from < count; from += atOnce) {
+      const part = Array.from({ length: Math.min(atOnce, count - from) }, (_, i) =>
         this.#rows.ready(this.#one(queries, from + i), options),
       );
-      // A thread that is held up by other work leaves its share to the others.
-      const pieces = part.length < threads.size ? 2 * threads.size : 1;
-      const room = usesCodes ? this.#room(options) : best;
       const found = await scan.onThreads(part, room, options.allowed, { threads, pieces, signal: options.signal });
       for (const [i, one] of found.entries()) {
         answers.push(usesCodes ? this.#fromCodes(part[i]!, one, options) : { ...one, plan: 'scan' });
@@ -99,16 +112,8 @@ export class ExactIndex implements AnnIndex {
   async #inBlocks(queries: Float32Array, count: number, options: SearchOptions): Promise<Neighbours[]> {
     const ready = new Float32Array(queries.length);
     for (let i = 0; i < count; i++) ready.set(this.#rows.ready(this.#one(queries, i), options), i * this.dim);
-    const found = await searchBlocks(this.#rows, this.#norms, this.#machine, ready, options);
-    const answers: Neighbours[] = [];
-    for (const [i, one] of found.entries()) {
-      if (one === undefined) {
-        await new Promise((resume) => setImmediate(resume));
-        throwIfAborted(options.signal);
-      }
-      answers.push({ ...(one ?? this.#rows.scan(this.#one(ready, i), options)), plan: 'scan' });
-    }
-    return answers;
+    const found = await searchBlocks(this.#rows, this.#derived, this.#machine, ready, options);
+    return found.map((one) => ({ ...one, plan: 'scan' }));
   }
 
   /** What the candidates of the codes come to. */
@@ -128,7 +133,7 @@ export class ExactIndex implements AnnIndex {
   }
 
   get #scanCodes(): Scan {
-    return new Scan(this.#rows, this.#codes, this.#norms.halves);
+    return new Scan(this.#rows, this.#codes, this.#derived.norms.halves);
   }
 
   #rescore(options: SearchOptions): number {
@@ -163,7 +168,9 @@ async function openExact(
   const { metric, storage = 'float32' } = spec;
   const norms = await measureNorms(vectors, metric === 'l2', signal);
   const codes = storage === 'float32' ? undefined : await RowCodes.encode(storage, vectors, norms.largest, signal);
-  return new ExactIndex(spec, vectors, norms, codes, machine);
+  const isScreened = codes === undefined && machine.blockProduct !== undefined;
+  const screen = isScreened ? await screenRows(vectors, metric, norms.largest, machine, signal) : undefined;
+  return new ExactIndex(spec, vectors, { norms, codes, screen }, machine);
 }
 
 function check({ storage, rescore }: ExactSpec): void {

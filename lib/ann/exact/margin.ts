@@ -1,7 +1,7 @@
 /** Unit roundoff of f32. */
 const U = 2 ** -24;
 /** Smallest normal f32: what an operation may lose besides when its result is smaller than that. */
-const UNDERFLOW = 2 ** -126;
+const SMALLEST = 2 ** -126;
 /** Beyond this a sum could overflow on one path and not on another. */
 const LARGEST = 1e37;
 
@@ -11,10 +11,17 @@ function gamma(n: number): number {
 }
 
 /**
- * How far below the k-th best candidate, by scores of a matrix product, a row of the true k best can lie. Each of the two
- * scores of a row is within an error bound of its real value: the product's by `dim` roundings, that of the kernels by those
- * of one of their 16 sums; so they differ by both bounds, and a row passes another over at most twice that.
- * L2: scores are halved and without the query's norm, q.x - |x|^2/2.
+ * How far the scores that answers carry lie from real values, relative to |q| |x| or, under L2, to the squared distance: the
+ * kernels' roundings in one of their 16 sums.
+ */
+export const kernelError = (dim: number): number => gamma(dim / 16 + 16);
+
+/** What numbers lose in sums and products that become smaller than any. */
+export const underflow = (dim: number): number => 4 * (dim + 16) * SMALLEST;
+
+/**
+ * How far the score that answers carry can exceed a product's in f32, rounded in any order. Each is within an error bound of
+ * its real value: the product's by `dim` roundings. L2: scores are halved and without the query's norm, q.x - |x|^2/2.
  */
 export function margin(dim: number, isL2: boolean, queryNorm: number, largestNorm: number): number {
   // Norms are computed in doubles; a trace more covers what they lose.
@@ -22,8 +29,7 @@ export function margin(dim: number, isL2: boolean, queryNorm: number, largestNor
   const x = largestNorm * 1.0001;
   if (!(q * x + x * x + q * q < LARGEST)) return Infinity;
   const product = gamma(dim + 2) * q * x;
-  const kernel = gamma(dim / 16 + 16);
+  const kernel = kernelError(dim);
   const difference = isL2 ? product + U * (q * x + 2 * x * x) + 0.5 * kernel * (q + x) ** 2 : product + kernel * q * x;
-  // Doubled, and rounded up where it becomes an f32.
-  return 2.0001 * (difference + 4 * (dim + 16) * UNDERFLOW);
+  return 1.0001 * difference + underflow(dim);
 }

@@ -1,6 +1,7 @@
 import type { KernelCall, KernelThreads } from '../../../contracts/ann.ts';
 import type { Found, Rows } from '../rows.ts';
 import type { RowCodes } from './codes.ts';
+import { merged, readHeap } from './found.ts';
 
 /** A query where the kernels read it. */
 export interface PlacedQuery {
@@ -25,6 +26,12 @@ export class Scan {
     const { dim, size } = this.#rows.vectors;
     if (this.#codes === undefined) return size * dim * 4;
     return size * this.#codes.stride * (this.#codes.storage === 'int8' ? 1 : 2);
+  }
+
+  /** Room that a query takes on threads, its heaps of `room` in all `pieces`: no piece has more rows than it has. */
+  roomBytes(room: number, pieces: number): number {
+    const { dim, size } = this.#rows.vectors;
+    return 8 * Math.min(room * pieces, size) + 4 * dim;
   }
 
   place(query: Float32Array): PlacedQuery {
@@ -65,7 +72,7 @@ export class Scan {
       const [scores, rows] = [kernels.allocate(room * 4), kernels.allocate(room * 4)];
       const { name, args } = this.call(this.place(query), [0, size], bitmap, room, scores, rows);
       const kernel = kernels.run[name as 'scanRows' | 'scanCodes'];
-      return this.#read(kernel(...args), scores, rows);
+      return readHeap(kernels, kernel(...args), scores, rows);
     });
   }
 
@@ -87,21 +94,16 @@ export class Scan {
       const calls = queries.flatMap((query) => {
         const placed = this.place(query);
         return ranges.map((range) => {
-          const heap = { scores: kernels.allocate(room * 4), rows: kernels.allocate(room * 4) };
+          const most = Math.min(room, range[1] - range[0]);
+          const heap = { scores: kernels.allocate(most * 4), rows: kernels.allocate(most * 4) };
           heaps.push(heap);
-          return this.call(placed, range, bitmap, room, heap.scores, heap.rows);
+          return this.call(placed, range, bitmap, most, heap.scores, heap.rows);
         });
       });
       const counts = await threads.run(kernels.memory, calls, signal);
-      const parts = heaps.map(({ scores, rows }, i) => this.#read(counts[i]!, scores, rows));
+      const parts = heaps.map(({ scores, rows }, i) => readHeap(kernels, counts[i]!, scores, rows));
       return queries.map((_, i) => merged(parts.slice(i * ranges.length, (i + 1) * ranges.length), room));
     });
-  }
-
-  #read(count: number, scores: number, rows: number): Found {
-    const { kernels } = this.#rows.vectors;
-    kernels.run.heapSort(scores, rows, count);
-    return { rows: Int32Array.from(kernels.i32(rows, count)), scores: Float32Array.from(kernels.f32(scores, count)) };
   }
 }
 
@@ -111,13 +113,4 @@ function cut(size: number, pieces: number): [number, number][] {
   const ranges: [number, number][] = [];
   for (let from = 0; from < size; from += step) ranges.push([from, Math.min(from + step, size)]);
   return ranges;
-}
-
-/** The `room` best of several answers over different rows: score descending, then row ascending. */
-function merged(parts: Found[], room: number): Found {
-  if (parts.length === 1) return parts[0]!;
-  const rows = parts.flatMap((part) => [...part.rows]);
-  const scores = parts.flatMap((part) => [...part.scores]);
-  const order = [...rows.keys()].sort((a, b) => scores[b]! - scores[a]! || rows[a]! - rows[b]!).slice(0, room);
-  return { rows: Int32Array.from(order, (i) => rows[i]!), scores: Float32Array.from(order, (i) => scores[i]!) };
 }

@@ -1,10 +1,8 @@
-import { heapPush, heapSort } from './heap';
-import { scanList } from './scan';
+import { Asked, offerRow, startBlock } from './asked';
 
 /*
- * Many queries at once. A block of scores, f32 [numRows, numQueries], is made by a matrix product whose sums round in an
- * order of its own; so it only chooses candidates, and `finishQuery` proves that it chose enough.
- * Every query i has a heap of `room` candidates: scores + i * room, rows + i * room, and sizes[i] of them in use.
+ * Many queries at once. A block of estimates, f32 [numRows, numQueries], is made by a matrix product whose sums round in an
+ * order of its own; so it only tells which rows are worth comparing.
  */
 
 /** A block's scores [numRows, numQueries]: rows (f32 [numRows, dim]) times queries (f32 [numQueries, dim]), in tiles of 2 by 4. */
@@ -84,49 +82,31 @@ export function gatherRows(data: usize, dim: i32, list: usize, count: i32, out: 
 }
 
 /**
- * Offers a block's scores, less `bias[i]` of its row i (f32 [numRows]; 0: none), to the queries' heaps. Row i of the block is
- * row `firstRow + i`, or `list[i]` where a list is given. `bars` (f32 [numQueries]) has what a score must exceed: -Infinity
- * until a heap is full, then its worst. Threads with heaps of their own share the bars: whatever one of them writes last, a
- * full heap stands behind it.
+ * Offers the rows of a block, f32 [numRows, width], less `bias[i]` of its row i (f32 [numRows]; 0: none). Row i of the block is row
+ * `firstRow + i`, or `list[i]` where a list is given.
  */
-export function selectBlock(
-  block: usize,
-  numRows: i32,
-  numQueries: i32,
-  firstRow: i32,
-  list: usize,
-  bias: usize,
-  room: i32,
-  scores: usize,
-  rows: usize,
-  sizes: usize,
-  bars: usize,
-): void {
-  const width = (<usize>numQueries) << 2;
-  const whole = width & ~63;
+export function selectBlock(block: usize, numRows: i32, asked: Asked, firstRow: i32, list: usize, bias: usize): void {
+  const allowances = asked.allowances;
+  startBlock(asked, allowances);
+  const needs = asked.needs;
+  const width = (<usize>asked.width) << 2;
   for (let i = 0; i < numRows; i++) {
     const row = list === 0 ? firstRow + i : load<i32>(list + ((<usize>i) << 2));
     const off: f32 = bias === 0 ? 0 : load<f32>(bias + ((<usize>i) << 2));
     const offs = f32x4.splat(off);
     const line = block + <usize>i * width;
     for (let at: usize = 0; at < width; at += 64) {
-      if (at < whole) {
-        // Nearly every group of 16 has none above its bar.
-        const v = line + at;
-        const b = bars + at;
-        const above0 = f32x4.gt(f32x4.sub(v128.load(v), offs), v128.load(b));
-        const above1 = f32x4.gt(f32x4.sub(v128.load(v, 16), offs), v128.load(b, 16));
-        const above2 = f32x4.gt(f32x4.sub(v128.load(v, 32), offs), v128.load(b, 32));
-        const above3 = f32x4.gt(f32x4.sub(v128.load(v, 48), offs), v128.load(b, 48));
-        if (!v128.any_true(v128.or(v128.or(above0, above1), v128.or(above2, above3)))) continue;
-      }
-      for (let to = at, end = min(at + 64, width); to < end; to += 4) {
-        const found = load<f32>(line + to) - off;
-        if (!(found > load<f32>(bars + to))) continue;
-        const heapScores = scores + to * <usize>room;
-        const size = heapPush(heapScores, rows + to * <usize>room, load<i32>(sizes + to), room, found, row);
-        store<i32>(sizes + to, size);
-        if (size === room) store<f32>(bars + to, max<f32>(load<f32>(bars + to), load<f32>(heapScores)));
+      // Nearly every group of 16 is below. What is not a number is not.
+      const v = line + at;
+      const n = needs + at;
+      const below0 = f32x4.lt(f32x4.sub(v128.load(v), offs), v128.load(n));
+      const below1 = f32x4.lt(f32x4.sub(v128.load(v, 16), offs), v128.load(n, 16));
+      const below2 = f32x4.lt(f32x4.sub(v128.load(v, 32), offs), v128.load(n, 32));
+      const below3 = f32x4.lt(f32x4.sub(v128.load(v, 48), offs), v128.load(n, 48));
+      if (i32x4.bitmask(v128.and(v128.and(below0, below1), v128.and(below2, below3))) === 15) continue;
+      for (let to = at; to < at + 64; to += 4) {
+        if (load<f32>(line + to) - off < load<f32>(needs + to)) continue;
+        if (<i32>(to >>> 2) < asked.numQueries) offerRow(asked, <i32>(to >>> 2), row, allowances);
       }
     }
   }
@@ -137,86 +117,14 @@ export function compareBlock(
   data: usize,
   numRows: i32,
   queries: usize,
-  numQueries: i32,
+  width: i32,
   dim: i32,
   block: usize,
+  asked: Asked,
   firstRow: i32,
   list: usize,
   bias: usize,
-  room: i32,
-  scores: usize,
-  rows: usize,
-  sizes: usize,
-  bars: usize,
 ): void {
-  multiplyBlock(data, numRows, queries, numQueries, dim, block);
-  selectBlock(block, numRows, numQueries, firstRow, list, bias, room, scores, rows, sizes, bars);
-}
-
-/** Offers what one set of heaps holds to another. */
-export function mergeHeaps(
-  numQueries: i32,
-  room: i32,
-  scores: usize,
-  rows: usize,
-  sizes: usize,
-  toScores: usize,
-  toRows: usize,
-  toSizes: usize,
-): void {
-  for (let i: usize = 0; i < <usize>numQueries; i++) {
-    const heap = (i * <usize>room) << 2;
-    const count = load<i32>(sizes + (i << 2));
-    let size = load<i32>(toSizes + (i << 2));
-    for (let j: usize = 0; j < <usize>count; j++) {
-      const at = heap + (j << 2);
-      size = heapPush(toScores + heap, toRows + heap, size, room, load<f32>(scores + at), load<i32>(rows + at));
-    }
-    store<i32>(toSizes + (i << 2), size);
-  }
-}
-
-/**
- * The `k` best of each query by the scores that answers carry, best first, in out* (f32, i32 [numQueries, k]) and `counts`.
- * `margins[i]` bounds how far two scores of query i, both rounded otherwise, can be mistaken for each other: whoever is among
- * the true k best lies at most that far below the k-th candidate; infinite: nothing can be said. A count of -1: the heap may
- * not hold all of those.
- */
-export function finishQueries(
-  data: usize,
-  dim: i32,
-  queries: usize,
-  numQueries: i32,
-  metric: i32,
-  k: i32,
-  room: i32,
-  scores: usize,
-  rows: usize,
-  sizes: usize,
-  margins: usize,
-  outScores: usize,
-  outRows: usize,
-  counts: usize,
-): void {
-  for (let i = 0; i < numQueries; i++) {
-    const heapScores = scores + ((<usize>i * <usize>room) << 2);
-    const heapRows = rows + ((<usize>i * <usize>room) << 2);
-    const size = load<i32>(sizes + ((<usize>i) << 2));
-    heapSort(heapScores, heapRows, size);
-    const margin = <f64>load<f32>(margins + ((<usize>i) << 2));
-    let chosen = size;
-    if (size === room) {
-      const bar = <f64>load<f32>(heapScores + ((<usize>(k - 1)) << 2)) - margin;
-      while (chosen > k && <f64>load<f32>(heapScores + ((<usize>(chosen - 1)) << 2)) < bar) chosen--;
-    }
-    let count = -1;
-    if (margin < Infinity && (size < room || chosen < size)) {
-      const bestScores = outScores + ((<usize>i * <usize>k) << 2);
-      const bestRows = outRows + ((<usize>i * <usize>k) << 2);
-      const query = queries + ((<usize>i * <usize>dim) << 2);
-      count = scanList(data, dim, heapRows, chosen, query, metric, k, bestScores, bestRows, 0);
-      heapSort(bestScores, bestRows, count);
-    }
-    store<i32>(counts + ((<usize>i) << 2), count);
-  }
+  multiplyBlock(data, numRows, queries, width, dim, block);
+  selectBlock(block, numRows, asked, firstRow, list, bias);
 }

@@ -6,6 +6,7 @@ export * from './heap';
 export * from './hnsw';
 export * from './int8';
 export * from './scan';
+export { gatherScreened, screenQueries, screenRows, selectScreened } from './screen';
 export * from './ivf';
 export { products } from './ivf-codes';
 export { ivfEncode, ivfEncodeScratch } from './ivf-encode';
