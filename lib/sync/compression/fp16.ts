@@ -6,6 +6,8 @@ import type { GradientEncoder } from './encoder.ts';
 const TOP_EXPONENT = 14;
 /** Makes a half of the bits of a float32 that were shifted into place: the difference of both exponents' biases. */
 const REBIAS = 2 ** (127 - 15);
+/** Adding it to a small double leaves no bits below one, so that the addition itself rounds to nearest even. */
+const ROUNDER = 2 ** 52;
 
 /**
  * IEEE 754 half precision, 2 bytes a value and 4 for a power of two by which all were multiplied, so that small gradients keep their 11
@@ -29,23 +31,21 @@ export function encodeHalves(values: Float32Array): Uint8Array {
   const bytes = new Uint8Array(4 + values.length * 2);
   floatsOf(bytes, 0, 1)[0] = scale;
   const out = halvesOf(bytes, 4, values.length);
-  const float = new Float32Array(1);
-  const bits = new Uint32Array(float.buffer);
+  const scaled = new Float32Array(values.length);
+  const bits = new Uint32Array(scaled.buffer);
+  for (let i = 0; i < scaled.length; i++) scaled[i] = values[i]! * scale;
   for (let i = 0; i < out.length; i++) {
-    float[0] = values[i]! * scale;
-    const sign = (bits[0]! >>> 16) & 0x8000;
-    let magnitude = bits[0]! & 0x7fff_ffff;
-    if (magnitude < 0x3880_0000) {
-      // A subnormal half: float32 has its last bit where half of one has it, so that the addition itself rounds.
-      bits[0] = magnitude;
-      float[0] = float[0] + 0.5;
-      out[i] = sign | (bits[0] - 0x3f00_0000);
-      continue;
-    }
-    magnitude += 0xfff + ((magnitude >>> 13) & 1);
-    out[i] = sign | ((magnitude - 0x3800_0000) >>> 13);
+    const sign = (bits[i]! >>> 16) & 0x8000;
+    const magnitude = bits[i]! & 0x7fff_ffff;
+    const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+    out[i] = magnitude < 0x3880_0000 ? sign | subnormal(scaled[i]!) : sign | ((rounded - 0x3800_0000) >>> 13);
   }
   return bytes;
+}
+
+/** The bits of a magnitude below 2^-14: how many 2^-24 it has, to nearest even. */
+function subnormal(value: number): number {
+  return Math.abs(value) * 2 ** 24 + ROUNDER - ROUNDER;
 }
 
 /** @throws LookalikeError `invalidInput` */

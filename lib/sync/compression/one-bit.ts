@@ -37,15 +37,15 @@ function encodeSigns(values: Float32Array): Uint8Array {
     let numBelow = 0;
     for (let i = start; i < end; i++) {
       const value = values[i]!;
-      if (value < 0) {
-        below += value;
-        numBelow++;
-      } else above += value;
+      // Without branches: signs are coin tosses, and a wrong guess costs more than the sum.
+      below += Math.min(value, 0);
+      above += Math.max(value, 0);
+      numBelow += Number(value < 0);
     }
     means[2 * block] = numBelow === 0 ? 0 : below / numBelow;
     means[2 * block + 1] = numBelow === end - start ? 0 : above / (end - start - numBelow);
     for (let i = start; i < end; i++) {
-      const bit = values[i]! < 0 ? 0 : 1;
+      const bit = Number(values[i]! >= 0);
       signs[i >>> 3]! |= bit << (i & 7);
       values[i] = values[i]! - means[2 * block + bit]!;
     }
