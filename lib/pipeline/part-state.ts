@@ -91,14 +91,18 @@ export class PartState {
   }
 }
 
-/** A part before its first step. Moments that the optimiser does not touch take no memory. */
+/** A part before its first step. */
 export function freshState(part: ModelPart, kind: OptimizerConfig['kind'], seed: number): ShardSeed {
-  const values = initialValues(part, seed);
+  return untouched(initialValues(part, seed), kind);
+}
+
+/** These values before their first step. Moments that the optimiser does not touch take no memory. */
+export function untouched(values: Float32Array, kind: OptimizerConfig['kind']): ShardSeed {
   const moments = (used: boolean): Float32Array => new Float32Array(used ? values.length : 0);
   return { step: 0, values, firstMoments: moments(kind !== 'adagrad'), secondMoments: moments(kind !== 'sgd') };
 }
 
-/** Moments per parameter of {@link freshState}: what a cut reckons with. */
+/** Moments per parameter that the optimiser keeps: what a cut reckons with. */
 export function momentsPerParameter(kind: OptimizerConfig['kind']): number {
   return kind === 'adam' ? 2 : 1;
 }

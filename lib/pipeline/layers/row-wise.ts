@@ -23,7 +23,7 @@ export function flatten(name: string): LayerBuilder {
     outputShape: [sizeOf(inputShape)],
     parameters: [],
     flopsPerRow: 0,
-    forward: (tf, input) => tf.reshape(input, [input.shape[0]!, sizeOf(inputShape)]),
+    forward: (tf, input) => tf.reshape(input, [input.shape[0], sizeOf(inputShape)]),
   });
 }
 

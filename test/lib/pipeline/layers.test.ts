@@ -1,4 +1,4 @@
-import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs';
+import type { Scalar, Tensor } from '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TrainConfig } from '../../../contracts/training.ts';
@@ -153,7 +153,7 @@ it('has the loss and gradients of the head as one process trains it', () => {
   const expected = head.gradients(() =>
     proxySoftmax(loss)({
       tf,
-      embeddings: head.embed(tf.tensor(inputs, [5, 6]) as Tensor2D),
+      embeddings: head.embed(tf.tensor2d(inputs, [5, 6])),
       labels,
       proxies: head.proxies(),
       random: () => 0,

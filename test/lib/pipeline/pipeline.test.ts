@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { cutByHand } from '../../../lib/pipeline/cut.ts';
 import { conv2d, maxPool } from '../../../lib/pipeline/layers/convolution.ts';
 import { dense } from '../../../lib/pipeline/layers/dense.ts';
 import { softmaxCrossEntropy } from '../../../lib/pipeline/layers/losses.ts';
@@ -11,6 +12,7 @@ import { headModel } from '../../../lib/pipeline/models.ts';
 import { freshState } from '../../../lib/pipeline/part-state.ts';
 import type { ScheduleKind } from '../../../lib/pipeline/schedule.ts';
 import { PipelineStage } from '../../../lib/pipeline/stage.ts';
+import { pipelineTraffic } from '../../../lib/pipeline/traffic.ts';
 import { createOptimizer } from '../../../lib/sync/optimizer.ts';
 import type { OptimizerConfig } from '../../../lib/sync/protocol.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
@@ -196,4 +198,67 @@ describe.each([
     expect(new Set(tensorsByStep).size).toBe(1);
     expect(tf.memory().numTensors).toBe(before);
   });
+});
+
+it('sends what is foretold, frame by frame', async () => {
+  const model = smallConvnet();
+  const names = ['pool', 'hidden'];
+  const cut = cutByHand(model, names, {
+    pipeline: { schedule: 'gpipe', numStages: 3, numMicroBatches: 4 },
+    microBatchRows: 3,
+    numMoments: 1,
+    machine: { flopsPerSecond: 1, bytesPerSecond: 1, memoryBytes: Infinity },
+  });
+  const { sent } = await trainPipeline(model, SGD, { starts: [0, 2, 4], schedule: 'gpipe', numMicroBatches: 4 });
+  const foretold = pipelineTraffic(cut, { numRows: NUM_ROWS, numMicroBatches: 4 });
+  expect(sent).toHaveLength(NUM_STEPS * foretold.messages);
+  expect(sent.reduce((sum, { values }) => sum + values.byteLength, 0)).toBe(NUM_STEPS * foretold.bytes);
+});
+
+it('stops before any update of the stage that sees a loss without number', async () => {
+  const model = smallHead();
+  const part: ModelPart = { layers: model.layers, loss: model.loss };
+  const stage = new PipelineStage({
+    tf,
+    part,
+    inputShape: model.inputShape,
+    stage: 0,
+    pipeline: { schedule: 'gpipe', numStages: 1, numMicroBatches: 2 },
+    optimizer: SGD,
+    from: freshState(part, 'sgd', SEED),
+    previous: null,
+    next: null,
+  });
+  const { inputs, labels } = batchOf(model, 0);
+  inputs[inputs.length - 1] = NaN;
+  const before = stage.read();
+  await expect(stage.runStep({ numRows: NUM_ROWS, inputs, labels, learningRate: 0.1 })).rejects.toMatchObject({
+    code: 'nonFinite',
+  });
+  expect(stage.read()).toEqual(before);
+  stage.dispose();
+});
+
+it('refuses a frame that is not the next one of the schedule', async () => {
+  const model = smallHead();
+  const { ends } = linkPair();
+  const part: ModelPart = { layers: model.layers.slice(1), loss: model.loss };
+  const stage = new PipelineStage({
+    tf,
+    part,
+    inputShape: [6],
+    stage: 1,
+    pipeline: { schedule: 'gpipe', numStages: 2, numMicroBatches: 1 },
+    optimizer: SGD,
+    from: freshState(part, 'sgd', SEED),
+    previous: ends[1],
+    next: null,
+  });
+  const shape = [NUM_ROWS, 6];
+  await ends[0].send({ kind: 'activation', step: 7, microBatch: 0, shape, values: new Float32Array(NUM_ROWS * 6) });
+  const { labels } = batchOf(model, 0);
+  await expect(stage.runStep({ numRows: NUM_ROWS, labels, learningRate: 0.1 })).rejects.toThrow(
+    /of step 0, got activation \[10, 6\] of micro-batch 0 of step 7/,
+  );
+  stage.dispose();
 });
