@@ -32,7 +32,7 @@ export function createBuilder(spec: IndexSpec, dim: number, machine: AnnMachine 
  */
 export async function loadIndex(file: Uint8Array, machine: AnnMachine = {}): Promise<AnnIndex> {
   const { spec, dim, size, section } = await decodeIndexFile(file, checkedKind);
-  const vectors = placedVectors(section('vectors'), dim, size);
+  const vectors = await placedVectors(section('vectors'), dim, size);
   return checkedKind(spec, dim).load(spec, vectors, { machine, section });
 }
 

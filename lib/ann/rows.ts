@@ -1,9 +1,11 @@
 import type { Metric, SearchOptions } from '../../contracts/ann.ts';
-import { LookalikeError } from '../../contracts/errors.ts';
 import { checkBitmap } from './bitmap.ts';
+import { throwIfAborted } from './pause.ts';
 import { checkSearch } from './spec.ts';
 import { checkVector, prepared } from './vectors.ts';
 import type { Vectors } from './vectors.ts';
+
+export { throwIfAborted };
 
 /** Rows and their scores, best first. */
 export interface Found {
@@ -84,9 +86,4 @@ export class Rows {
     kernels.run.heapSort(scores, rows, count);
     return { rows: Int32Array.from(kernels.i32(rows, count)), scores: Float32Array.from(kernels.f32(scores, count)) };
   }
-}
-
-/** @throws LookalikeError `cancelled` */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw new LookalikeError('cancelled', 'The index was asked to stop.');
 }

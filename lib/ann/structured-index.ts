@@ -1,4 +1,5 @@
 import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchOptions } from '../../contracts/ann.ts';
+import { batchShape } from './batch-room.ts';
 import { countBits } from './bitmap.ts';
 import { encodeIndexFile } from './index-file.ts';
 import type { KernelName } from './kernels/wasm-module.ts';
@@ -29,7 +30,7 @@ export interface Structure {
 /** What a kernel found, and how many rows it compared. */
 type Counted = Found & { visited: number };
 
-/** Queries that one call of a kernel answers: enough for the cost of a call to vanish, few enough for a fair share. */
+/** Queries that one call of a kernel answers at most: enough for its cost to vanish, few enough for a fair share. */
 const BLOCK_QUERIES = 32;
 
 /** Rows with a structure that a kernel searches. An answer is never shorter than `k` and the filter allow. */
@@ -99,18 +100,18 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
   ): Promise<Counted[]> {
     const { kernels, dim } = this.#rows.vectors;
     const { kernel, address } = this.#structure;
-    const queries = kernels.place(ready);
     const allowed = this.#placed(options.allowed);
-    const numThreads = this.#machine.threads?.size ?? 1;
+    const { numCalls, perCall } = this.#batchShape(wanted, effort);
     const answers: Counted[] = [];
-    // A wave at a time: the room for scratch and results does not grow with the batch.
-    for (let start = 0; start < count; start += BLOCK_QUERIES * numThreads) {
+    // A wave at a time: the room for queries, scratch and results does not grow with the batch.
+    for (let start = 0; start < count; start += perCall * numCalls) {
       await kernels.scratchAsync(async () => {
         const blocks = [];
-        for (let i = start; i < Math.min(count, start + BLOCK_QUERIES * numThreads); i += BLOCK_QUERIES) {
-          const size = Math.min(BLOCK_QUERIES, count - i);
+        for (let i = start; i < Math.min(count, start + perCall * numCalls); i += perCall) {
+          const size = Math.min(perCall, count - i);
+          const queries = kernels.place(ready.subarray(i * dim, (i + size) * dim));
           const room = this.#room(size, wanted, effort);
-          const args = [address, queries + i * dim * 4, size, allowed, wanted, effort, ...room.args];
+          const args = [address, queries, size, allowed, wanted, effort, ...room.args];
           blocks.push({ name: kernel, args, size, room });
         }
         await runCalls(kernels, this.#machine, blocks, options.signal);
@@ -118,6 +119,13 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
       });
     }
     return answers;
+  }
+
+  #batchShape(k: number, effort: number): { numCalls: number; perCall: number } {
+    const one = this.#structure.scratchBytes(k, effort, 1);
+    const more = this.#structure.scratchBytes(k, effort, 2) - one;
+    const query = more + this.dim * 4 + k * 8 + 8;
+    return batchShape({ call: one - more, query }, this.#machine.threads?.size ?? 1, BLOCK_QUERIES);
   }
 
   /** Scratch and results of a call for `count` queries. */

@@ -1,5 +1,6 @@
 import type { DeepHashSpec } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
+import { copyInPieces } from '../pause.ts';
 import type { Vectors } from '../vectors.ts';
 
 /** Binary codes where the kernels see them; `assembly/hamming-layout.ts` tells the layout. */
@@ -16,17 +17,15 @@ export interface Codes {
   /** Lets rows have the added coordinate at this address while they are encoded; 0: none. */
   setLift(address: number): void;
   sections(): Record<string, Uint8Array>;
+  /** Fills in what `sections` told. @throws LookalikeError `corruptArtifact` */
+  read(section: (name: string) => Uint8Array): Promise<void>;
 }
 
 /** Place of `lift` among the header's fields. */
 const LIFT_FIELD = 8;
 
-/** Makes room; `stored`: the sections of a file, which fill it. @throws LookalikeError `corruptArtifact` */
-export function placeCodes(
-  { bits, metric }: DeepHashSpec,
-  vectors: Vectors,
-  stored?: (name: string) => Uint8Array,
-): Codes {
+/** Makes room for codes; nothing is in it yet. */
+export function placeCodes({ bits, metric }: DeepHashSpec, vectors: Vectors): Codes {
   const { kernels, dim, size } = vectors;
   const codeBytes = bits / 8;
   const weights = kernels.allocate((dim + 1) * bits * 4);
@@ -41,24 +40,23 @@ export function placeCodes(
     queryBias: kernels.f32(queryBias, bits),
     codes: kernels.u8(codes, size * codeBytes),
   };
-  if (stored !== undefined) {
-    for (const [name, part] of Object.entries(parts)) {
-      const bytes = stored(name);
-      if (bytes.length !== part.byteLength) {
-        throw corrupt(`${part.byteLength} bytes of \`${name}\` for ${size} rows of ${bits} bits`, bytes.length);
-      }
-      bytesOf(part).set(bytes);
-      if (part instanceof Float32Array) {
-        for (const value of part) if (!Number.isFinite(value)) throw corrupt(`finite numbers in \`${name}\``, value);
-      }
-    }
-  }
   return {
     vectors,
     address,
     parts,
     setLift: (lift) => (kernels.i32(address, fields.length)[LIFT_FIELD] = lift),
     sections: () => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, bytesOf(part)])),
+    async read(section) {
+      for (const [name, part] of Object.entries(parts)) {
+        const bytes = section(name);
+        if (bytes.length !== part.byteLength) {
+          throw corrupt(`${part.byteLength} bytes of \`${name}\` for ${size} rows of ${bits} bits`, bytes.length);
+        }
+        await copyInPieces(bytes, bytesOf(part));
+        if (!(part instanceof Float32Array)) continue;
+        for (const value of part) if (!Number.isFinite(value)) throw corrupt(`finite numbers in \`${name}\``, value);
+      }
+    },
   };
 }
 

@@ -51,7 +51,7 @@ async function build(
     throwIfAborted(signal);
   };
   await kernels.scratchAsync(async () => {
-    const space = codeSpace(vectors, spec.metric === 'innerProduct');
+    const space = await codeSpace(vectors, spec.metric === 'innerProduct', signal);
     const learnt = await linearCode(kernels, vectors, space, spec, pause);
     for (const name of ['weights', 'rowBias', 'queryBias'] as const) codes.parts[name].set(learnt[name]);
     codes.setLift(space.lift === undefined ? 0 : kernels.place(space.lift));
@@ -67,9 +67,10 @@ async function build(
   return new StructuredIndex(spec, vectors, structureOf(spec, codes, vectors), machine);
 }
 
-function load(spec: DeepHashSpec, vectors: Vectors, { machine, section }: LoadOptions): Promise<DeepHashIndex> {
-  const codes = placeCodes(spec, vectors, section);
-  return Promise.resolve(new StructuredIndex(spec, vectors, structureOf(spec, codes, vectors), machine));
+async function load(spec: DeepHashSpec, vectors: Vectors, { machine, section }: LoadOptions): Promise<DeepHashIndex> {
+  const codes = placeCodes(spec, vectors);
+  await codes.read(section);
+  return new StructuredIndex(spec, vectors, structureOf(spec, codes, vectors), machine);
 }
 
 const CHOICES = { bits: [64, 128, 256], code: ['learned', 'hyperplane'] } as const;

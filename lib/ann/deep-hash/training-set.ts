@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/kernels.ts';
+import { liftOf, meanOf, squaresAround } from '../row-spread.ts';
 import type { Vectors } from '../vectors.ts';
 import { placeMatrix } from './matrix.ts';
 import type { Matrix } from './matrix.ts';
@@ -19,16 +20,12 @@ export interface CodeSpace {
 /**
  * L2 and cosine see rows from their mean. The inner product is brought to L2 of (x - c, sqrt(R^2 - |x - c|^2)) to (q, 0), R the
  * greatest |x - c| (Neyshabur & Srebro 2015): q.(x - c) is q.x but for a constant.
+ * @throws LookalikeError `cancelled`
  */
-export function codeSpace({ data, dim, size }: Vectors, isInnerProduct: boolean): CodeSpace {
-  const sums = new Float64Array(dim);
-  for (let i = 0; i < size * dim; i++) sums[i % dim]! += data[i]!;
-  const centre = Float32Array.from(sums, (sum) => (size === 0 ? 0 : sum / size));
-  if (!isInnerProduct) return { centre, lift: undefined, dim };
-  const squares = new Float64Array(size);
-  for (let i = 0; i < size * dim; i++) squares[Math.floor(i / dim)]! += (data[i]! - centre[i % dim]!) ** 2;
-  const greatest = squares.reduce((most, square) => Math.max(most, square), 0);
-  return { centre, lift: Float32Array.from(squares, (square) => Math.sqrt(greatest - square)), dim: dim + 1 };
+export async function codeSpace(vectors: Vectors, isInnerProduct: boolean, signal?: AbortSignal): Promise<CodeSpace> {
+  const centre = await meanOf(vectors, signal);
+  if (!isInnerProduct) return { centre, lift: undefined, dim: vectors.dim };
+  return { centre, lift: liftOf(await squaresAround(vectors, centre, signal)), dim: vectors.dim + 1 };
 }
 
 /** A random sample of the rows, as codes see them: f32 [min(size, 4096), space.dim]. */

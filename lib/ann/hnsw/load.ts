@@ -1,6 +1,7 @@
 import type { HnswSpec } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import type { LoadOptions } from '../kind.ts';
+import { copyInPieces } from '../pause.ts';
 import type { Vectors } from '../vectors.ts';
 import { placeGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
@@ -26,8 +27,8 @@ export async function loadGraph(spec: HnswSpec, vectors: Vectors, section: LoadO
   const ground = checked('ground', section('ground'), size * spec.m * 8);
   const upper = checked('upper', section('upper'), numBlocks * spec.m * 4);
   const graph = await placeGraph(spec, vectors, levels);
-  kernels.u8(graph.ground.byteOffset, ground.length).set(ground);
-  kernels.u8(graph.upper.byteOffset, upper.length).set(upper);
+  await copyInPieces(ground, bytesOf(graph.ground));
+  await copyInPieces(upper, bytesOf(graph.upper));
   for (let from = 0; from < size; from += CHECK_ROWS) {
     if (kernels.run.hnswCheckLinks(graph.head, from, Math.min(from + CHECK_ROWS, size)) === 0) {
       throw corrupt('links between its own rows, and one leads elsewhere');

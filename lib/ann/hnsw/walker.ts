@@ -1,4 +1,5 @@
 import type { AnnMachine } from '../../../contracts/ann.ts';
+import { batchShape } from '../batch-room.ts';
 import { throwIfAborted } from '../rows.ts';
 import type { Found } from '../rows.ts';
 import type { Graph } from './graph.ts';
@@ -13,7 +14,7 @@ export interface Walk {
   numAllowed: number;
 }
 
-/** Queries of a batch between two pauses: in one call without threads, and in memory at once with them. */
+/** Queries of a batch between two pauses at most: in one call without threads, and in memory at once with them. */
 const PAUSE_QUERIES = 16;
 const BATCH_QUERIES = 1024;
 /** Calls for each thread in a batch, so that none waits long for the last. */
@@ -49,14 +50,15 @@ export class Walker {
   async many(queries: readonly Float32Array[], walk: Walk, signal: AbortSignal | undefined): Promise<Found[]> {
     const { threads } = this.#machine;
     const found: Found[] = [];
-    const step = threads === undefined ? PAUSE_QUERIES : BATCH_QUERIES;
+    const { numCalls, perCall } = this.#batchShape(walk, queries.length);
+    const step = numCalls * perCall;
     for (let from = 0; from < queries.length; from += step) {
       throwIfAborted(signal);
       const some = queries.slice(from, from + step);
       await this.#graph.vectors.kernels.longScratch(async () => {
         const job = this.#place(some, walk);
         if (threads === undefined) await this.#here(job, some.length, walk);
-        else await this.#onThreads(job, some.length, walk, signal);
+        else await this.#onThreads(job, some.length, Math.ceil(some.length / numCalls), walk, signal);
         for (let i = 0; i < some.length; i++) found.push(job.take(i));
       });
     }
@@ -68,10 +70,15 @@ export class Walker {
     await new Promise((resume) => setImmediate(resume));
   }
 
-  async #onThreads(job: Job, count: number, walk: Walk, signal: AbortSignal | undefined): Promise<void> {
+  async #onThreads(
+    job: Job,
+    count: number,
+    perCall: number,
+    walk: Walk,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { kernels } = this.#graph.vectors;
     const threads = this.#machine.threads!;
-    const perCall = Math.ceil(count / (threads.size * CALLS_PER_THREAD));
     const calls = [];
     for (let from = 0; from < count; from += perCall) {
       const to = Math.min(from + perCall, count);
@@ -80,9 +87,20 @@ export class Walker {
     await threads.run(kernels.memory, calls, signal);
   }
 
-  #room({ ef }: Walk): number {
-    const { kernels } = this.#graph.vectors;
-    return kernels.allocate(kernels.run.hnswSearchBytes(this.#graph.head, ef));
+  #batchShape(walk: Walk, count: number): { numCalls: number; perCall: number } {
+    const bytes = { call: this.#roomBytes(walk), query: this.#graph.vectors.dim * 4 + walk.k * 8 + 4 };
+    const { threads } = this.#machine;
+    if (threads === undefined) return batchShape(bytes, 1, PAUSE_QUERIES);
+    const maxCalls = threads.size * CALLS_PER_THREAD;
+    return batchShape(bytes, maxCalls, Math.ceil(Math.min(count, BATCH_QUERIES) / maxCalls));
+  }
+
+  #roomBytes({ ef }: Walk): number {
+    return this.#graph.vectors.kernels.run.hnswSearchBytes(this.#graph.head, ef) >>> 0;
+  }
+
+  #room(walk: Walk): number {
+    return this.#graph.vectors.kernels.allocate(this.#roomBytes(walk));
   }
 
   #place(queries: readonly Float32Array[], { k, ef, again, allowed }: Walk): Job {

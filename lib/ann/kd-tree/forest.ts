@@ -1,7 +1,8 @@
 import type { KdTreeSpec } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
+import { copyInPieces, inPieces } from '../pause.ts';
+import { liftOf, squaresAround } from '../row-spread.ts';
 import type { Vectors } from '../vectors.ts';
-import { placeLift } from './lift.ts';
 
 /** Complete binary trees over the rows, where the kernels see them; `assembly/kd-tree-layout.ts` tells the layout. */
 export interface Forest {
@@ -14,15 +15,15 @@ export interface Forest {
   readonly order: Int32Array;
   sections(): Record<string, Uint8Array>;
   /** Fills in what `sections` told. @throws LookalikeError `corruptArtifact` */
-  read(section: (name: string) => Uint8Array): void;
+  read(section: (name: string) => Uint8Array): Promise<void>;
 }
 
 export function isExactTree({ trees, checks }: KdTreeSpec): boolean {
   return trees === 1 && checks === 0;
 }
 
-/** Makes room for a forest; nothing is in it yet. */
-export function placeForest(spec: KdTreeSpec, vectors: Vectors): Forest {
+/** Makes room for a forest; nothing is in it yet. @throws LookalikeError `cancelled` */
+export async function placeForest(spec: KdTreeSpec, vectors: Vectors, signal?: AbortSignal): Promise<Forest> {
   const { kernels, dim, size } = vectors;
   const depth = size === 0 ? 0 : Math.max(0, Math.ceil(Math.log2(size / spec.leafSize)));
   const numInner = 2 ** depth - 1;
@@ -33,8 +34,10 @@ export function placeForest(spec: KdTreeSpec, vectors: Vectors): Forest {
   const values = kernels.allocate(spec.trees * numInner * 4);
   const boxes = isExact ? kernels.allocate(numNodes * (2 * dim + 1) * 4) : 0;
   // An exact tree needs no added coordinate: its boxes bound the inner product itself.
-  const lift = spec.metric === 'innerProduct' && !isExact ? placeLift(vectors) : 0;
-  const zeros = kernels.place(new Float32Array(dim));
+  const isLifted = spec.metric === 'innerProduct' && !isExact;
+  const origin = new Float32Array(dim);
+  const lift = isLifted ? kernels.place(liftOf(await squaresAround(vectors, origin, signal))) : 0;
+  const zeros = kernels.place(origin);
   const fields = [vectors.address, dim, size, spec.metric === 'l2' ? 1 : 0, depth, spec.trees];
   const header = Int32Array.from([...fields, order, axes, values, boxes, lift, zeros, 0]);
   // Sums of dim / 16 terms in each lane, each rounded to 2^-24 of itself, on both sides of the comparison; and some more.
@@ -53,7 +56,7 @@ export function placeForest(spec: KdTreeSpec, vectors: Vectors): Forest {
     numNodes,
     order: parts.order,
     sections: () => Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, bytesOf(part)])),
-    read(section) {
+    async read(section) {
       for (const [name, part] of Object.entries(parts)) {
         const bytes = section(name);
         if (bytes.length !== part.byteLength) {
@@ -62,15 +65,15 @@ export function placeForest(spec: KdTreeSpec, vectors: Vectors): Forest {
             bytes.length,
           );
         }
-        bytesOf(part).set(bytes);
+        await copyInPieces(bytes, bytesOf(part));
       }
       const numAxes = dim + (lift === 0 ? 0 : 1);
-      checkAll('cutAxes', parts.cutAxes, `an axis below ${numAxes}`, (axis) => axis >= 0 && axis < numAxes);
-      checkAll('cutValues', parts.cutValues, 'a finite number', Number.isFinite);
+      await checkAll('cutAxes', parts.cutAxes, `an axis below ${numAxes}`, (axis) => axis >= 0 && axis < numAxes);
+      await checkAll('cutValues', parts.cutValues, 'a finite number', Number.isFinite);
       for (let tree = 0; tree < spec.trees; tree++) {
         const seen = new Uint8Array(size);
         const isNew = (row: number): boolean => seen[row] === 0 && (seen[row] = 1) === 1;
-        checkAll('order', parts.order.subarray(tree * size, (tree + 1) * size), 'every row once', isNew);
+        await checkAll('order', parts.order.subarray(tree * size, (tree + 1) * size), 'every row once', isNew);
       }
     },
   };
@@ -81,8 +84,10 @@ function checkAll(
   values: Int32Array | Float32Array,
   expected: string,
   isRight: (value: number) => boolean,
-): void {
-  for (const value of values) if (!isRight(value)) throw corrupt(`${expected} in \`${name}\``, value);
+): Promise<void> {
+  return inPieces(values.length, 1, (from, to) => {
+    for (let i = from; i < to; i++) if (!isRight(values[i]!)) throw corrupt(`${expected} in \`${name}\``, values[i]!);
+  });
 }
 
 function corrupt(expected: string, got: number): LookalikeError {

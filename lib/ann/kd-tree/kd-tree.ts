@@ -1,6 +1,7 @@
 import type { AnnMachine, KdTreeSpec } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import type { BuildOptions, IndexKindModule, LoadOptions } from '../kind.ts';
+import { inPieces } from '../pause.ts';
 import { runCalls } from '../run-calls.ts';
 import type { Call } from '../run-calls.ts';
 import { StructuredIndex } from '../structured-index.ts';
@@ -41,8 +42,16 @@ async function build(
   { machine, signal, onProgress }: BuildOptions,
 ): Promise<KdTreeIndex> {
   const { kernels, size, dim } = vectors;
-  const forest = placeForest(spec, vectors);
-  forest.order.forEach((_, i) => (forest.order[i] = i % size));
+  const forest = await placeForest(spec, vectors, signal);
+  const { order } = forest;
+  await inPieces(
+    order.length,
+    1,
+    (from, to) => {
+      for (let i = from; i < to; i++) order[i] = i % size;
+    },
+    signal,
+  );
   await kernels.scratchAsync(async () => {
     const values = Array.from({ length: spec.trees }, () => kernels.allocate(size * 4));
     const blockLevel = Math.min(forest.depth, Math.max(0, Math.ceil(Math.log2(size / BLOCK_ROWS))));
@@ -54,9 +63,10 @@ async function build(
       };
     };
     const trees = values.map((_, tree) => tree);
-    if (blockLevel > 0) {
-      const tops = trees.map((tree) => cut(tree, 0, 0, blockLevel));
-      await runCalls(kernels, machine, tops, signal);
+    for (let level = 0; level < blockLevel; level++) {
+      const nodes = Array.from({ length: 2 ** level }, (_, i) => i);
+      const cuts = trees.flatMap((tree) => nodes.map((node) => cut(tree, level, node, level + 1)));
+      await runCalls(kernels, machine, cuts, signal);
     }
     for (const tree of trees) {
       const blocks = Array.from({ length: 2 ** blockLevel }, (_, i) => cut(tree, blockLevel, i, -1));
@@ -68,8 +78,8 @@ async function build(
 }
 
 async function load(spec: KdTreeSpec, vectors: Vectors, { machine, section }: LoadOptions): Promise<KdTreeIndex> {
-  const forest = placeForest(spec, vectors);
-  forest.read(section);
+  const forest = await placeForest(spec, vectors);
+  await forest.read(section);
   return finish(spec, forest, machine);
 }
 

@@ -33,6 +33,9 @@ export class Kernels {
   readonly memory: WebAssembly.Memory;
   readonly run: KernelExports;
   #top = FIRST_ADDRESS;
+  /** Scratches that are open, and where the first of them began. */
+  #numOpen = 0;
+  #dataTop = FIRST_ADDRESS;
   #longScratch: Promise<void> = Promise.resolve();
 
   constructor() {
@@ -40,9 +43,9 @@ export class Kernels {
     this.run = instantiateKernels(this.memory);
   }
 
-  /** Bytes in use, index data and what scratch is open. */
+  /** Bytes of index data, without the scratch that is open. */
   get usedBytes(): number {
-    return this.#top;
+    return this.#numOpen === 0 ? this.#top : this.#dataTop;
   }
 
   /**
@@ -76,11 +79,11 @@ export class Kernels {
 
   /** Runs `use`, then frees all that it allocated. Not across an `await`: searches that overlap would free each other's. */
   scratch<T>(use: () => T): T {
-    const top = this.#top;
+    const top = this.#open();
     try {
       return use();
     } finally {
-      this.#top = top;
+      this.#close(top);
     }
   }
 
@@ -90,11 +93,11 @@ export class Kernels {
     let free!: () => void;
     this.#longScratch = new Promise((resolve) => (free = resolve));
     await before;
-    const top = this.#top;
+    const top = this.#open();
     try {
       return await use();
     } finally {
-      this.#top = top;
+      this.#close(top);
       free();
     }
   }
@@ -104,11 +107,11 @@ export class Kernels {
    * opened meanwhile lies above and is closed before.
    */
   async scratchAsync<T>(use: () => Promise<T>): Promise<T> {
-    const top = this.#top;
+    const top = this.#open();
     try {
       return await use();
     } finally {
-      this.#top = top;
+      this.#close(top);
     }
   }
 
@@ -123,6 +126,15 @@ export class Kernels {
   }
   u8(address: number, length: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, address, length);
+  }
+
+  #open(): number {
+    if (this.#numOpen++ === 0) this.#dataTop = this.#top;
+    return this.#top;
+  }
+  #close(top: number): void {
+    this.#top = top;
+    this.#numOpen--;
   }
 
   #headroom(): number {

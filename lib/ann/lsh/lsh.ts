@@ -23,9 +23,9 @@ const BLOCK_ROWS = 4096;
 /** With a filter, probes grow by the inverse of the share that it lets through, but not beyond this. */
 const MAX_FILTER_FACTOR = 16;
 
-function structureOf(spec: LshSpec, tables: Tables): Structure {
+async function structureOf(spec: LshSpec, tables: Tables): Promise<Structure> {
   const { vectors, address } = tables;
-  const meanBucket = tables.meanBucket();
+  const meanBucket = await tables.meanBucket();
   return {
     kernel: 'lshSearch',
     address,
@@ -36,7 +36,7 @@ function structureOf(spec: LshSpec, tables: Tables): Structure {
       const factor = Math.min(vectors.size / numAllowed, MAX_FILTER_FACTOR);
       return numAllowed <= probes * meanBucket ? undefined : Math.ceil(probes * factor);
     },
-    scratchBytes: (_k, probes) => vectors.kernels.run.lshScratch(address, probes),
+    scratchBytes: (_k, probes) => vectors.kernels.run.lshScratch(address, probes) >>> 0,
     sections: () => tables.sections(),
   };
 }
@@ -48,7 +48,7 @@ async function build(
   { machine, signal, onProgress }: BuildOptions,
 ): Promise<LshIndex> {
   const { kernels, size } = vectors;
-  const tables = placeTables(spec, vectors, sphereOf(vectors, spec.metric));
+  const tables = placeTables(spec, vectors, await sphereOf(vectors, spec.metric, signal));
   const { address, shape } = tables;
   const { numRotations, width } = shape;
   await kernels.scratchAsync(async () => {
@@ -73,7 +73,7 @@ async function build(
       }),
     );
   });
-  return new StructuredIndex(spec, vectors, structureOf(spec, tables), machine);
+  return new StructuredIndex(spec, vectors, await structureOf(spec, tables), machine);
 }
 
 /** Runs `use` with the starts of a few blocks at a time, so that scratch does not grow with the work. */
@@ -90,9 +90,10 @@ async function waves(
   }
 }
 
-function load(spec: LshSpec, vectors: Vectors, { machine, section }: LoadOptions): Promise<LshIndex> {
-  const tables = placeTables(spec, vectors, storedSphere(section('sphere'), vectors.dim), section);
-  return Promise.resolve(new StructuredIndex(spec, vectors, structureOf(spec, tables), machine));
+async function load(spec: LshSpec, vectors: Vectors, { machine, section }: LoadOptions): Promise<LshIndex> {
+  const tables = placeTables(spec, vectors, storedSphere(section('sphere'), vectors.dim));
+  await tables.read(section);
+  return new StructuredIndex(spec, vectors, await structureOf(spec, tables), machine);
 }
 
 const FAMILIES: readonly string[] = ['hyperplane', 'crossPolytope'] satisfies LshSpec['family'][];

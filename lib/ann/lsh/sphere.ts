@@ -1,4 +1,5 @@
 import type { Metric } from '../../../contracts/ann.ts';
+import { meanOf, squaresAround } from '../row-spread.ts';
 import type { Vectors } from '../vectors.ts';
 import { corrupt } from './tables.ts';
 import type { Sphere } from './tables.ts';
@@ -11,20 +12,13 @@ import type { Sphere } from './tables.ts';
  *
  * For the inner product R is the greatest, and a query becomes (q, 0): its angles to the rows follow q.(x - c), which is q.x
  * but for a constant (Neyshabur & Srebro 2015).
+ * @throws LookalikeError `cancelled`
  */
-export function sphereOf({ data, dim, size }: Vectors, metric: Metric): Sphere {
-  const sums = new Float64Array(dim);
-  for (let i = 0; i < size * dim; i++) sums[i % dim]! += data[i]!;
-  const centre = Float32Array.from(sums, (sum) => (size === 0 ? 0 : sum / size));
-  let greatest = 0;
-  let total = 0;
-  for (let at = 0; at < size * dim; at += dim) {
-    let square = 0;
-    for (let i = 0; i < dim; i++) square += (data[at + i]! - centre[i]!) ** 2;
-    greatest = Math.max(greatest, square);
-    total += square;
-  }
-  const mean = size === 0 ? 0 : total / size;
+export async function sphereOf(vectors: Vectors, metric: Metric, signal?: AbortSignal): Promise<Sphere> {
+  const centre = await meanOf(vectors, signal);
+  const squares = await squaresAround(vectors, centre, signal);
+  const greatest = squares.reduce((most, square) => Math.max(most, square), 0);
+  const mean = squares.reduce((sum, square) => sum + square, 0) / Math.max(1, vectors.size);
   return { centre, radiusSquared: Math.fround(metric === 'innerProduct' ? greatest : mean) };
 }
 

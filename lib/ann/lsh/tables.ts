@@ -1,5 +1,6 @@
 import type { LshSpec } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
+import { copyInPieces, inPieces } from '../pause.ts';
 import type { Vectors } from '../vectors.ts';
 import { signBits } from './sign-bits.ts';
 
@@ -42,8 +43,10 @@ export interface Tables {
   readonly address: number;
   readonly shape: Shape;
   sections(): Record<string, Uint8Array>;
+  /** Fills in what `sections` told. @throws LookalikeError `corruptArtifact` */
+  read(section: (name: string) => Uint8Array): Promise<void>;
   /** Rows that share a row's bucket, on average over rows and tables: what a probe costs. */
-  meanBucket(): number;
+  meanBucket(): Promise<number>;
 }
 
 /** What the rows alone tell: see `sphereOf`. */
@@ -52,13 +55,8 @@ export interface Sphere {
   radiusSquared: number;
 }
 
-/** Makes room for tables; they are empty. `stored`: the sections of a file, which fill them. */
-export function placeTables(
-  spec: LshSpec,
-  vectors: Vectors,
-  sphere: Sphere,
-  stored?: (name: string) => Uint8Array,
-): Tables {
+/** Makes room for tables; nothing is in them yet. */
+export function placeTables(spec: LshSpec, vectors: Vectors, sphere: Sphere): Tables {
   const { kernels, dim, size } = vectors;
   const shape = shapeOf(spec, dim);
   const { width, functionDim, functionBits, numRotations, keyBits } = shape;
@@ -82,19 +80,6 @@ export function placeTables(
     directory: kernels.u32(directory, spec.tables * (ranges + 1)),
     ...(keys === 0 ? {} : { keys: kernels.u32(keys, spec.tables * size) }),
   };
-  if (stored !== undefined) {
-    for (const [name, part] of Object.entries(parts)) {
-      const bytes = stored(name);
-      if (bytes.length !== part.byteLength) {
-        throw corrupt(
-          `${part.byteLength} bytes of \`${name}\` for ${spec.tables} tables of ${size} rows`,
-          bytes.length,
-        );
-      }
-      bytesOf(part).set(bytes);
-    }
-    checkTables(parts.rows!, parts.directory!, spec.tables, size);
-  }
   return {
     vectors,
     address,
@@ -103,32 +88,51 @@ export function placeTables(
       sphere: bytesOf(Float32Array.from([...sphere.centre, sphere.radiusSquared])),
       ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, bytesOf(part)])),
     }),
-    meanBucket() {
+    async read(section) {
+      for (const [name, part] of Object.entries(parts)) {
+        const bytes = section(name);
+        if (bytes.length !== part.byteLength) {
+          throw corrupt(
+            `${part.byteLength} bytes of \`${name}\` for ${spec.tables} tables of ${size} rows`,
+            bytes.length,
+          );
+        }
+        await copyInPieces(bytes, bytesOf(part));
+      }
+      await checkTables(parts.rows!, parts.directory!, spec.tables, size);
+    },
+    async meanBucket() {
       // Queries of the inner product are not where the rows are: what their buckets hold is not known.
       if (spec.metric === 'innerProduct') return 1;
+      const directory = parts.directory!;
       let squares = 0;
-      for (let t = 0; t < spec.tables; t++) {
-        for (let range = t * (ranges + 1); range < (t + 1) * (ranges + 1) - 1; range++) {
-          squares += (parts.directory![range + 1]! - parts.directory![range]!) ** 2;
+      await inPieces(directory.length, 1, (from, to) => {
+        for (let i = from; i < to; i++) {
+          const isEnd = i % (ranges + 1) === ranges;
+          if (!isEnd) squares += (directory[i + 1]! - directory[i]!) ** 2;
         }
-      }
+      });
       return size === 0 ? 0 : squares / spec.tables / size;
     },
   };
 }
 
 /** Every entry is a row and every range lies within its table. */
-function checkTables(rows: Uint32Array, directory: Uint32Array, tables: number, size: number): void {
-  for (const row of rows) if (row >= size) throw corrupt(`rows below ${size}`, row);
+async function checkTables(rows: Uint32Array, directory: Uint32Array, tables: number, size: number): Promise<void> {
+  await inPieces(rows.length, 1, (from, to) => {
+    for (let i = from; i < to; i++) if (rows[i]! >= size) throw corrupt(`rows below ${size}`, rows[i]!);
+  });
   const perTable = directory.length / tables;
-  for (let i = 0; i < directory.length; i++) {
-    const at = i % perTable;
-    const before = at === 0 ? 0 : directory[i - 1]!;
-    const isEnd = at === perTable - 1;
-    if (directory[i]! < before || directory[i]! > size || (isEnd && directory[i] !== size)) {
-      throw corrupt(`a directory that ascends to ${size}`, directory[i]!);
+  await inPieces(directory.length, 1, (from, to) => {
+    for (let i = from; i < to; i++) {
+      const at = i % perTable;
+      const before = at === 0 ? 0 : directory[i - 1]!;
+      const isEnd = at === perTable - 1;
+      if (directory[i]! < before || directory[i]! > size || (isEnd && directory[i] !== size)) {
+        throw corrupt(`a directory that ascends to ${size}`, directory[i]!);
+      }
     }
-  }
+  });
 }
 
 export function corrupt(expected: string, got: number): LookalikeError {
