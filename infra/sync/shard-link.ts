@@ -1,0 +1,202 @@
+import { Dealer } from 'zeromq';
+import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
+import type { Frame, FrameHeader } from '../../lib/sync/frames.ts';
+import { decodeError } from '../data-plane/errors-on-the-wire.ts';
+import type { RunKeys } from './curve-keys.ts';
+import { frameOf, partsOf } from './frame-parts.ts';
+import type { FrameParts } from './frame-parts.ts';
+import { TCP_OPTIONS } from './socket-options.ts';
+
+export interface LinkOptions {
+  /** Which shard this leads to. */
+  shard: number;
+  keys: RunKeys;
+  /** Where the shard is now; undefined while nobody knows. Asked again whenever it seems to be elsewhere. */
+  locate: () => Promise<string | undefined>;
+  maxMessageBytes: number;
+  /** Without an answer for this long, the request is sent again, if nothing else came either on a new connection. Doubles each time. */
+  attemptMs: number;
+  /** Without any answer to a request for this long, the shard is given up. */
+  silenceMs: number;
+  onTraffic: (sentBytes: number, receivedBytes: number) => void;
+}
+
+export type Question = Partial<FrameHeader> & Pick<FrameHeader, 'type'>;
+
+interface Waiting {
+  parts: FrameParts;
+  attempts: number;
+  lastWord: number;
+  timer: NodeJS.Timeout | undefined;
+  resolve: (frame: Frame) => void;
+  reject: (error: LookalikeError) => void;
+}
+
+/** Pauses before a lost connection is made anew; the last one from then on. */
+const RECONNECT_MS = [20, 50, 100, 200, 400] as const;
+/** Before a request is repeated whose answer, or itself, was damaged. */
+const DAMAGED_MS = 20;
+
+/**
+ * Requests to one shard over an unreliable way. Invariant: each is settled exactly once, by the answer with its number, however
+ * often it was sent and over however many connections; that the shard takes a repeated one as one is the shard's promise.
+ */
+export class ShardLink {
+  readonly #options: LinkOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  #sequence = 0;
+  #socket: Dealer | null = null;
+  #url = '';
+  #heardAt = 0;
+  #numLost = 0;
+  #reopening: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    void this.#open();
+  }
+
+  /**
+   * @throws the shard's own LookalikeError; `unavailable` when it stays silent; `cancelled`
+   */
+  async ask(question: Question, body: Uint8Array, signal?: AbortSignal): Promise<Frame> {
+    const { shard } = this.#options;
+    if (signal?.aborted || this.#isClosed) throw cancelled(question);
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    const sequence = this.#sequence;
+    const parts = partsOf({ ...question, shard, sequence }, body);
+    const now = performance.now();
+    let onAbort: (() => void) | undefined;
+    try {
+      return await new Promise<Frame>((resolve, reject) => {
+        onAbort = (): void => reject(cancelled(question));
+        signal?.addEventListener('abort', onAbort, { once: true });
+        this.#waiting.set(sequence, { parts, attempts: 0, lastWord: now, timer: undefined, resolve, reject });
+        this.#send(sequence);
+      });
+    } finally {
+      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+      clearTimeout(this.#waiting.get(sequence)?.timer);
+      this.#waiting.delete(sequence);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#reopening);
+    this.#drop();
+    for (const { reject } of this.#waiting.values()) reject(cancelled({ type: 'status' }));
+  }
+
+  #send(sequence: number): void {
+    const waiting = this.#waiting.get(sequence);
+    if (waiting === undefined) return;
+    const { attemptMs, silenceMs, onTraffic } = this.#options;
+    clearTimeout(waiting.timer);
+    const sentAt = performance.now();
+    const left = waiting.lastWord + silenceMs - sentAt;
+    const patience = attemptMs * 2 ** waiting.attempts;
+    waiting.timer = setTimeout(() => this.#onSilence(sequence, sentAt), Math.max(0, Math.min(patience, left)));
+    if (this.#socket === null) return;
+    // With `sendTimeout` 0 it leaves at once or not at all, and then goes again in time.
+    this.#socket.send(waiting.parts).then(
+      () => onTraffic(waiting.parts[0].length + waiting.parts[1].length, 0),
+      () => undefined,
+    );
+  }
+
+  #onSilence(sequence: number, sentAt: number): void {
+    const waiting = this.#waiting.get(sequence);
+    if (waiting === undefined) return;
+    const { shard, silenceMs } = this.#options;
+    if (performance.now() >= waiting.lastWord + silenceMs - 1) {
+      const where = this.#url === '' ? 'that nobody has announced' : `at ${this.#url}`;
+      const message = `Expected parameter shard ${shard} ${where} to answer within ${silenceMs} ms, got nothing: is it alive, and does it know the same secret?`;
+      return waiting.reject(new LookalikeError('unavailable', message, { shard }));
+    }
+    waiting.attempts++;
+    // Who speaks, even of something else, is connected.
+    if (this.#heardAt > sentAt) this.#send(sequence);
+    else this.#lose(this.#socket);
+  }
+
+  async #open(): Promise<void> {
+    const url = await this.#options.locate().catch(() => undefined);
+    if (this.#isClosed || this.#socket !== null) return;
+    if (url === undefined) return this.#lose(null);
+    const { server, client } = this.#options.keys;
+    const socket = new Dealer({
+      ...TCP_OPTIONS,
+      ipv6: url.includes('['),
+      sendTimeout: 0,
+      curveServerKey: server.publicKey,
+      curvePublicKey: client.publicKey,
+      curveSecretKey: client.secretKey,
+      maxMessageSize: this.#options.maxMessageBytes,
+    });
+    this.#socket = socket;
+    this.#url = url;
+    for (const event of ['disconnect', 'connect:retry', 'handshake:error:protocol', 'handshake:error:auth'] as const) {
+      socket.events.on(event, () => this.#lose(socket));
+    }
+    try {
+      socket.connect(url);
+      for (const sequence of this.#waiting.keys()) this.#send(sequence);
+      for await (const [header, body] of socket) this.#receive(header, body);
+    } catch {
+      this.#lose(socket);
+    }
+  }
+
+  /** Looks for the shard again, unless another connection has taken this one's place. */
+  #lose(socket: Dealer | null): void {
+    if (this.#isClosed || this.#socket !== socket || this.#reopening !== undefined) return;
+    this.#drop();
+    const pause = RECONNECT_MS[Math.min(this.#numLost++, RECONNECT_MS.length - 1)];
+    this.#reopening = setTimeout(() => {
+      this.#reopening = undefined;
+      void this.#open();
+    }, pause);
+  }
+
+  #drop(): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  #receive(header: Buffer | undefined, body: Buffer | undefined): void {
+    this.#heardAt = performance.now();
+    this.#numLost = 0;
+    if (header === undefined || body === undefined) return;
+    this.#options.onTraffic(0, header.length + body.length);
+    let frame: Frame;
+    try {
+      frame = frameOf(header, body);
+    } catch {
+      // Whose answer it was is not to be trusted.
+      for (const sequence of this.#waiting.keys()) this.#sendLater(sequence);
+      return;
+    }
+    const waiting = this.#waiting.get(frame.sequence);
+    if (waiting === undefined) return;
+    waiting.lastWord = this.#heardAt;
+    if (frame.type !== 'error') return waiting.resolve(frame);
+    const error = decodeError(0, Buffer.from(frame.body).toString(), this.#url);
+    waiting.attempts = 0;
+    if (error.code === 'timeout') this.#send(frame.sequence);
+    else if (error.code === 'corruptArtifact' || error.code === 'overloaded') this.#sendLater(frame.sequence);
+    else waiting.reject(isLookalikeError(error) ? error : new LookalikeError('unavailable', String(error)));
+  }
+
+  #sendLater(sequence: number): void {
+    const waiting = this.#waiting.get(sequence);
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    waiting.timer = setTimeout(() => this.#send(sequence), DAMAGED_MS);
+  }
+}
+
+function cancelled({ type }: Question): LookalikeError {
+  return new LookalikeError('cancelled', `The request \`${type}\` to a parameter shard was called off.`);
+}
