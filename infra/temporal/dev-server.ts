@@ -39,6 +39,8 @@ export function devServerArgs(
   const dynamic = {
     'history.transferProcessorMaxPollRPS': 2000,
     'history.timerProcessorMaxPollRPS': 2000,
+    // Room for clocks of several servers to differ; by default every retry and timer comes a second late for it.
+    'history.timerProcessorMaxTimeShift': '"50ms"',
     'matching.numTaskqueueReadPartitions': 1,
     'matching.numTaskqueueWritePartitions': 1,
     'matching.useNewMatcher': true,
