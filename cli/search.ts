@@ -60,7 +60,7 @@ export function addSearchCommand(program: Command): void {
 }
 
 /** An option for each parameter of a search's effort: `--ef-search` for `efSearch`. */
-function withEffortOptions(command: Command): Command {
+export function withEffortOptions(command: Command): Command {
   for (const name of EFFORT_NAMES) {
     const [min, max] = SEARCH_EFFORTS[name];
     const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

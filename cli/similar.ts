@@ -1,7 +1,9 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { LookalikeError } from '../contracts/errors.ts';
+import type { SearchEffort } from '../contracts/ann.ts';
 import type { SimilarAnswer, SimilarItemsOutput } from '../contracts/similar.ts';
+import { effortOf } from '../infra/shards/search-effort.ts';
 import { SimilarConfigSchema } from '../infra/similar/similar-config.ts';
 import { startSimilarItems } from '../infra/temporal/similar-client.ts';
 import { workflowUrl } from '../infra/temporal/workflow-list.ts';
@@ -9,7 +11,7 @@ import { getJson } from './api-client.ts';
 import { followRetrain } from './follow-retrain.ts';
 import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
 import { handles } from './run-command.ts';
-import { apiTarget } from './search.ts';
+import { apiTarget, withEffortOptions } from './search.ts';
 import { table } from './table.ts';
 import { withTemporal } from './workflows.ts';
 
@@ -23,7 +25,7 @@ interface BuildOptions {
   wait?: boolean;
 }
 
-interface ShowOptions {
+interface ShowOptions extends SearchEffort {
   catalogue: string;
   k: number;
   withinCategory?: boolean;
@@ -83,20 +85,26 @@ function addBuildCommand(group: Command): void {
 
 function addShowCommand(group: Command): void {
   handles<ShowOptions>(
-    group
-      .command('show <item>')
-      .description('what looks like an item; asks the running API')
-      .option(...CATALOGUE_OPTION)
-      .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
-      .option('--within-category', "only items of the item's own category")
-      .option('--live', 'search now, even where the answer was found in advance')
+    withEffortOptions(
+      group
+        .command('show <item>')
+        .description('what looks like an item; asks the running API')
+        .option(...CATALOGUE_OPTION)
+        .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
+        .option('--within-category', "only items of the item's own category")
+        .option('--live', 'search now, even where the answer was found in advance'),
+    )
       .option('--url <url>', 'address of the API (default: the running stack)')
       .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
     async (context, options, item = '') => {
       const { catalogue, k, live, withinCategory } = options;
       const path = `/v1/catalogues/${encodeURIComponent(catalogue)}/items/${encodeURIComponent(item)}/similar`;
-      const query = `?k=${k}&live=${live === true}&withinCategory=${withinCategory === true}`;
-      const answer = (await getJson(apiTarget(context, options), path + query, context.signal)) as SimilarAnswer;
+      const query = new URLSearchParams({
+        ...{ k: String(k), live: String(live === true), withinCategory: String(withinCategory === true) },
+        ...Object.fromEntries(Object.entries(effortOf(options)).map(([name, value]) => [name, String(value)])),
+      });
+      const address = `${path}?${query.toString()}`;
+      const answer = (await getJson(apiTarget(context, options), address, context.signal)) as SimilarAnswer;
       context.print(answer, () => describeAnswer(answer));
     },
   );

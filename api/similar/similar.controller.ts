@@ -2,6 +2,7 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@ne
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Access } from '../auth/access.ts';
 import type { SimilarAnswer } from '../../contracts/similar.ts';
+import { effortOf } from '../../infra/shards/search-effort.ts';
 import { RequestSignal } from '../http/request-signal.ts';
 import type { RetrainStarted } from '../ports.ts';
 import { SimilarAnswerDto, SimilarQueryDto, SimilarRequestDto, SimilarStartedDto } from './similar.dto.ts';
@@ -29,7 +30,8 @@ export class SimilarController {
     @RequestSignal() signal: AbortSignal,
   ): Promise<SimilarAnswer> {
     const [live, withinCategory] = [query.live === 'true', query.withinCategory === 'true'];
-    return this.service.similar(catalogue, id, { k: query.k, live, withinCategory }, signal);
+    const wanted = { k: query.k, live, withinCategory, effort: effortOf(query) };
+    return this.service.similar(catalogue, id, wanted, signal);
   }
 
   @Post('similar-items')

@@ -1,6 +1,7 @@
 import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
 import type { SimilarAnswer } from '../../contracts/similar.ts';
+import { EFFORT_QUERY_FIELDS } from '../../infra/shards/search-effort.ts';
 import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { MAX_K, SearchHitSchema } from '../search/search.dto.ts';
 
@@ -15,6 +16,7 @@ export class SimilarQueryDto extends createZodDto(
       .enum(['true', 'false'])
       .default('false')
       .describe('`true`: search now, even where a finished batch holds the answer.'),
+    ...EFFORT_QUERY_FIELDS,
   }),
 ) {}
 

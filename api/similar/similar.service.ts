@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { SearchEffort } from '../../contracts/ann.ts';
 import type { CatalogueItem } from '../../contracts/catalogue.ts';
 import type { Registry } from '../../contracts/registry.ts';
 import type { RoutingTable } from '../../contracts/serving.ts';
@@ -12,6 +13,8 @@ import { SearchService } from '../search/search.service.ts';
 interface Wanted {
   k: number;
   withinCategory: boolean;
+  /** Of a search now; what was found in advance was found with the effort that the index was built with. */
+  effort: SearchEffort;
 }
 
 /** Answers "what looks like this item?", at once where a batch has found it in advance. */
@@ -98,14 +101,14 @@ export class SimilarService {
   private async now(
     catalogue: string,
     { id, category }: CatalogueItem,
-    { k, withinCategory }: Wanted,
+    { k, withinCategory, effort }: Wanted,
     signal: AbortSignal,
   ): Promise<SimilarAnswer> {
     const query = { kind: 'item', id } as const;
     const filter = withinCategory && category !== null ? { category } : {};
     const answer = await this.search.search(
       catalogue,
-      { query, k, ...filter, exact: false, allowPartial: false },
+      { query, k, ...filter, ...effort, exact: false, allowPartial: false },
       signal,
     );
     const { hits, generation, model, index } = answer;

@@ -15,9 +15,16 @@ export const EFFORT_MEANINGS: Readonly<Record<Name, string>> = {
 
 export const EFFORT_NAMES = Object.keys(SEARCH_EFFORTS) as Name[];
 
+const describe = (name: Name): string => `${EFFORT_MEANINGS[name]}. Other kinds of index ignore it.`;
+
 const field = (name: Name): z.ZodOptional<z.ZodInt> => {
   const [min, max] = SEARCH_EFFORTS[name];
-  return z.int().min(min).max(max).optional().describe(`${EFFORT_MEANINGS[name]}. Other kinds of index ignore it.`);
+  return z.int().min(min).max(max).optional().describe(describe(name));
+};
+
+const textField = (name: Name): z.ZodOptional<z.ZodCoercedNumber> => {
+  const [min, max] = SEARCH_EFFORTS[name];
+  return z.coerce.number().int().min(min).max(max).optional().describe(describe(name));
 };
 
 /** The parameters as fields of a request, each of which may be left out. */
@@ -27,6 +34,15 @@ export const EFFORT_FIELDS = {
   probes: field('probes'),
   checks: field('checks'),
   rescore: field('rescore'),
+} satisfies Record<Name, z.ZodType>;
+
+/** The same of a query string, where a number is text. */
+export const EFFORT_QUERY_FIELDS = {
+  efSearch: textField('efSearch'),
+  nprobe: textField('nprobe'),
+  probes: textField('probes'),
+  checks: textField('checks'),
+  rescore: textField('rescore'),
 } satisfies Record<Name, z.ZodType>;
 
 /** The effort that is said, and nothing else of what it is said in. */

@@ -5,6 +5,7 @@ import { SimilarAnswerDto, SimilarStartedDto } from '../../api/similar/similar.d
 import type { SimilarConfig } from '../../contracts/similar.ts';
 import { INDEX, MODEL, World, fruitsAndCars, strict } from './fakes.ts';
 import type { ApiPorts } from '../../api/ports.ts';
+import { EFFORT_NAMES } from '../../infra/shards/search-effort.ts';
 
 let world: World;
 let app: NestFastifyApplication;
@@ -54,6 +55,19 @@ describe('similar items', () => {
     world.similarArtifact = undefined;
     expect(await similar('pear', '?k=2')).toMatchObject(live);
     expect(world.searches).toHaveLength(4);
+  });
+
+  it('are searched as hard as is said where they are searched now, within the bounds of a search', async () => {
+    await similar('pear', '?live=true&efSearch=200&nprobe=3&probes=4&checks=5&rescore=0');
+    expect(world.searches.at(-1)).toMatchObject({ efSearch: 200, nprobe: 3, probes: 4, checks: 5, rescore: 0 });
+    await similar('pear', '?live=true');
+    for (const name of EFFORT_NAMES) expect(world.searches.at(-1)).not.toHaveProperty(name);
+    expect(await similar('pear', '?k=2&nprobe=3')).toMatchObject({ source: 'batch' });
+    for (const bad of ['efSearch=0', 'nprobe=2.5', 'probes=many', 'checks=-1', 'rescore=1001']) {
+      const response = await app.inject(`/v1/catalogues/shop/items/pear/similar?${bad}`);
+      expect(response.statusCode, bad).toBe(400);
+      expect(response.json()).toMatchObject({ errors: [{ field: bad.split('=')[0] }] });
+    }
   });
 
   it('leave out what was deleted since, and are searched now when too few are left', async () => {
