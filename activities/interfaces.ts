@@ -1,4 +1,5 @@
 import type { AutoSpec, IndexSpec } from '../contracts/ann.ts';
+import type { ParameterShardInput, ReplicaInput, StageOutput } from '../contracts/data-parallel.ts';
 import type { DataPlaneHost, Generation, ShardEndpoint } from '../contracts/serving.ts';
 import type { SimilarConfig, SimilarItemsOutput } from '../contracts/similar.ts';
 import type { RetrainConfig, RetrievalQuality } from '../contracts/training.ts';
@@ -86,6 +87,24 @@ export interface TrainActivities {
   /** The backbone with an untrained head that only normalises: what training must beat. */
   ensurePretrained(input: { backbone: string }): Promise<Made>;
   trainHead(input: TrainInput): Promise<TrainOutput>;
+}
+
+/** Replicas queue. */
+export interface ReplicaActivities {
+  /** Computes one slice of each step. What the stage ended in comes from rank 0; the others end with null or by a cancel. */
+  trainReplica(input: ReplicaInput): Promise<StageOutput | null>;
+}
+
+/** Parameters queue. */
+export interface ParameterActivities {
+  /** Holds one shard in memory until it is cancelled. */
+  serveParameters(input: ParameterShardInput): Promise<void>;
+}
+
+/** Orchestrator queue: the records of data-parallel trainings. */
+export interface TrainingRecordActivities {
+  /** For a run whose parts have all ended. */
+  forgetTraining(input: { run: string }): Promise<void>;
 }
 
 export interface EmbeddingPlan {

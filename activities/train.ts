@@ -1,4 +1,3 @@
-import { MAX_RECALLS_TOLD } from '../contracts/training.ts';
 import type { TrainProgress } from '../contracts/training.ts';
 import type { TrainInput, TrainOutput } from '../contracts/workflows.ts';
 import type { Config } from '../infra/config/env.ts';
@@ -7,6 +6,7 @@ import { ensurePretrained } from '../infra/models/publish-head-model.ts';
 import type { ProvisionReport } from '../infra/provision/progress.ts';
 import type { Stores } from '../infra/stores.ts';
 import { beating } from './heartbeat.ts';
+import { inFew } from './progress.ts';
 import type { TrainActivities } from './interfaces.ts';
 import { watchPublishing } from './reused.ts';
 import { stoppable } from './stoppable.ts';
@@ -43,8 +43,7 @@ export function createTrainActivities({ config, stores, train }: TrainDeps): Tra
 
     trainHead: (input) =>
       beating(({ signal, report }) => {
-        const onProgress = (progress: TrainProgress): void =>
-          report({ ...progress, recallByEpoch: progress.recallByEpoch.slice(-MAX_RECALLS_TOLD) });
+        const onProgress = (progress: TrainProgress): void => report(inFew(progress));
         return train({ config, input, signal, onProgress });
       }),
   };

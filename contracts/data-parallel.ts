@@ -63,3 +63,45 @@ export interface ParameterShardProgress {
   numDropped: number;
   staleness: number[];
 }
+
+/** The kinds of process that a stage consists of, and how Temporal names each one's activity. */
+export type PartRole = 'replica' | 'parameters';
+export const partId = (role: PartRole, index: number): string => `${role}-${index}`;
+
+/** Which part an activity id names; undefined for other activities. */
+export function partOf(activityId: string): { role: PartRole; index: number } | undefined {
+  const [, role, index] = /^(replica|parameters)-(\d+)$/.exec(activityId) ?? [];
+  return role === undefined ? undefined : { role: role as PartRole, index: Number(index) };
+}
+
+/** Signal of train: a part has started on a host on which it was not before. */
+export const PART_PLACED = 'partPlaced';
+export interface PlacedPart {
+  run: string;
+  role: PartRole;
+  index: number;
+  host: string;
+}
+
+/** One part of a stage as Temporal last heard of it. What is not known yet is null. */
+export interface TrainingPart {
+  role: PartRole;
+  index: number;
+  host: string | null;
+  /** 1 until it is lost for the first time. */
+  attempt: number;
+  step: number | null;
+  /** Of a replica: that of its own slice. */
+  loss: number | null;
+  /** Of a replica. */
+  bytesPerStep: number | null;
+  /** `staleness[s]`: applied pushes that were s steps old. */
+  staleness: number[];
+  /** What it waits for, or why it was lost last. */
+  note: string | null;
+}
+
+/** A training as it stands; with its parts where it is spread over several. */
+export interface LiveTraining extends TrainProgress {
+  parts?: TrainingPart[];
+}

@@ -4,6 +4,10 @@ export const TASK_QUEUES = {
   orchestrator: 'lookalike-orchestrator',
   /** Head training and export; one slot per worker. */
   train: 'lookalike-train',
+  /** Replicas of data-parallel trainings. */
+  replicas: 'lookalike-replicas',
+  /** Parameter shards of data-parallel trainings. */
+  parameters: 'lookalike-parameters',
   /** Index builds and their self-checks. */
   build: 'lookalike-build',
   /** Neighbours of every item: apart from builds, so that a retrain never waits behind a nightly batch. */
@@ -14,3 +18,10 @@ export const TASK_QUEUES = {
 
 /** The queue of one index worker: shards are placed on a named host. */
 export const searchQueue = (host: string): string => `lookalike-search-${host}`;
+
+/**
+ * How a trainer takes parts of data-parallel trainings. A part waits for the others of its run, so a part without a slot would
+ * hold up a run whose parts hold the slots that another one waits for; slots for far more runs than memory allows leave no such
+ * knot. One poll at a time makes trainers take turns: parts that start together spread over all of them.
+ */
+export const PART_SLOTS = { maxConcurrentActivityTaskExecutions: 1000, maxConcurrentActivityTaskPolls: 1 } as const;

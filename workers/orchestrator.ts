@@ -1,6 +1,7 @@
 import { createCatalogueActivities } from '../activities/catalogue.ts';
 import { createServingActivities } from '../activities/serving.ts';
 import { createSimilarRecordActivities } from '../activities/similar.ts';
+import { createTrainingRecordActivities } from '../activities/train-spread.ts';
 import { TASK_QUEUES } from '../contracts/queues.ts';
 import { connectClient } from '../infra/temporal/connection.ts';
 import { prepareNamespace } from '../infra/temporal/namespace.ts';
@@ -30,6 +31,7 @@ await runWorkerProcess('orchestrator', async ({ config, logger, stores }) => {
           ...createCatalogueActivities({ stores, client }),
           ...createServingActivities({ config, stores }),
           ...createSimilarRecordActivities(stores),
+          ...createTrainingRecordActivities(stores.registry.training),
         },
         maxConcurrentActivityTaskExecutions: 50,
         maxCachedWorkflows: 500,

@@ -4,11 +4,14 @@ import type {
   BuildActivities,
   CatalogueActivities,
   EmbedActivities,
+  ParameterActivities,
+  ReplicaActivities,
   SearchHostActivities,
   ServingActivities,
   SimilarActivities,
   SimilarRecordActivities,
   TrainActivities,
+  TrainingRecordActivities,
 } from '../activities/interfaces.ts';
 import { TASK_QUEUES, searchQueue } from '../contracts/queues.ts';
 
@@ -57,6 +60,20 @@ const trainRun: ActivityOptions = {
   heartbeatTimeout: '15 seconds',
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   retry: { initialInterval: '1 second', maximumInterval: '30 seconds', maximumAttempts: 20 },
+};
+
+/** How often one part of a data-parallel training may be lost before the run is given up. */
+export const MAX_PART_ATTEMPTS = 50;
+
+/**
+ * One part of a data-parallel training. While it is away the others wait, so its loss is noticed and made good in seconds: the work
+ * runs in a child process, and five missed beats in a row mean that nobody is there.
+ */
+const partOfRun: ActivityOptions = {
+  startToCloseTimeout: '24 hours',
+  heartbeatTimeout: '5 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: { initialInterval: '100 milliseconds', maximumInterval: '5 seconds', maximumAttempts: MAX_PART_ATTEMPTS },
 };
 
 /** Waits for the supervisor's answer, which bounds itself by the target's start-up limit; a lost wait is taken up again. */
@@ -110,6 +127,12 @@ export const models = proxyActivities<Pick<TrainActivities, 'ensureBackbone' | '
 export const training = proxyActivities<Pick<TrainActivities, 'trainHead'>>({
   ...trainRun,
   taskQueue: TASK_QUEUES.train,
+});
+export const replicas = proxyActivities<ReplicaActivities>({ ...partOfRun, taskQueue: TASK_QUEUES.replicas });
+export const parameters = proxyActivities<ParameterActivities>({ ...partOfRun, taskQueue: TASK_QUEUES.parameters });
+export const trainingRecords = proxyActivities<TrainingRecordActivities>({
+  ...quick,
+  taskQueue: TASK_QUEUES.orchestrator,
 });
 export const building = proxyActivities<BuildActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
 export const neighbours = proxyActivities<SimilarActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.neighbours });

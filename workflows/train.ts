@@ -2,20 +2,24 @@ import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
 import type { TrainInput, TrainOutput } from '../contracts/workflows.ts';
 import { training } from './activity-options.ts';
 import { modelKey, statusKey } from './messages.ts';
+import { trainSpread } from './train-spread.ts';
 
 /**
- * Trains one head. The activity computes in a child process, leaves a durable checkpoint every N steps and resumes from it, so
- * that a lost worker costs at most the steps since. Live progress is the activity's heartbeat, not a query: it changes far more
- * often than a history should. Bounded: one activity. On cancel the trainer stops and the last checkpoint stays.
+ * Trains one head, by one activity or, with strategy `dataParallel`, by several (`trainSpread`). They compute in child processes,
+ * leave a durable checkpoint every N steps and resume from it, so that a lost worker costs at most the steps since. Live progress
+ * is the activities' heartbeats, not a query: it changes far more often than a history should. Bounded: a fixed number of
+ * activities. On cancel the trainers stop and the last checkpoint stays.
  */
 export async function train(input: TrainInput): Promise<TrainOutput> {
-  const { strategy, dim, loss, epochs, seed } = input.config;
-  setCurrentDetails(
+  const { strategy, dataParallel, dim, loss, epochs, seed } = input.config;
+  const about =
     `Training (${strategy}): ${loss.kind}, ${dim} dimensions, up to ${epochs} epochs, seed ${seed}, ` +
-      `on features \`${input.features}\`.`,
-  );
+    `on features \`${input.features}\`.`;
+  setCurrentDetails(about);
   upsertSearchAttributes([{ key: statusKey, value: 'running' }]);
-  const output = await training.trainHead(input);
+  const output = await (strategy === 'dataParallel' && dataParallel !== undefined
+    ? trainSpread(input, dataParallel, about)
+    : training.trainHead(input));
   upsertSearchAttributes([
     { key: modelKey, value: output.model },
     { key: statusKey, value: output.reused ? 'reused' : 'done' },

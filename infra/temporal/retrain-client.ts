@@ -1,11 +1,12 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import { LookalikeError } from '../../contracts/errors.ts';
+import type { LiveTraining } from '../../contracts/data-parallel.ts';
 import { TASK_QUEUES } from '../../contracts/queues.ts';
-import type { TrainProgress } from '../../contracts/training.ts';
 import { PROGRESS, WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
 import type { RetrainInput, RetrainOutput, RetrainProgress } from '../../contracts/workflows.ts';
 import { startAttributes } from './attributes.ts';
+import { liveTraining } from './live-training.ts';
 
 /** What api and cli ask Temporal about retraining. All take a workflow id, `retrain/<catalogue>` unless said otherwise. */
 
@@ -65,18 +66,9 @@ export async function retrainProgress(client: Client, workflowId: string, runId?
   return client.workflow.getHandle(workflowId, runId).query<RetrainProgress>(PROGRESS).catch(asNotFound(workflowId));
 }
 
-/** The newest heartbeat of the run's training step; undefined while nothing trains. */
-export async function trainProgress(client: Client, workflowId: string): Promise<TrainProgress | undefined> {
-  const child = client.workflow.getHandle(workflowIds.step(workflowId, 'train'));
-  const about = await child.describe().catch((error: unknown) => {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  });
-  const details = about?.raw.pendingActivities?.[0]?.heartbeatDetails?.payloads?.[0]?.data;
-  // Until its first step an attempt's heartbeats carry nothing.
-  if (about?.status.name !== 'RUNNING' || !details?.length) return undefined;
-  const progress = JSON.parse(Buffer.from(details).toString('utf8')) as TrainProgress | null;
-  return progress ?? undefined;
+/** The newest heartbeats of the run's training step; undefined while nothing trains. */
+export function trainProgress(client: Client, workflowId: string): Promise<LiveTraining | undefined> {
+  return liveTraining(client, workflowIds.step(workflowId, 'train'));
 }
 
 /** Waits for the end. @throws WorkflowFailedError whose causes tell why */

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { TASK_QUEUES } from '../../contracts/queues.ts';
 import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
 import type { SimilarItemsInput } from '../../contracts/similar.ts';
-import type { EmbedCatalogueInput } from '../../contracts/workflows.ts';
+import type { EmbedCatalogueInput, TrainInput } from '../../contracts/workflows.ts';
+import { DATA_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
 import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { cancelRetrain, retrainResult, startRetrain } from '../../infra/temporal/retrain-client.ts';
 import { requestSwitch } from '../../infra/temporal/serve-client.ts';
@@ -122,6 +123,41 @@ describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () =>
     await handle.result();
     await keep('similar-continued', workflowIds.similar(catalogue), handle.firstExecutionRunId);
     await keep('similar-last-run', workflowIds.similar(catalogue));
+    await workers.stop();
+  });
+
+  it('of trainings spread over processes', async () => {
+    const workers = await startFakeWorkers(env, world);
+    const dataParallel = DATA_PARALLEL_DEFAULTS;
+    const input: TrainInput = {
+      ...{ catalogue, snapshot: 'snapshot-1', features: 'embeddings-1', backbone: 'model-backbone' },
+      config: { ...retrainConfig.train, strategy: 'dataParallel', dataParallel },
+    };
+    const train = (workflowId: string) =>
+      env.client.workflow.start(WORKFLOWS.train, {
+        taskQueue: TASK_QUEUES.orchestrator,
+        workflowId,
+        args: [input],
+      });
+    const killed = (): ApplicationFailure => ApplicationFailure.retryable('The process was killed.', 'unavailable');
+    const { gang } = world;
+    gang.twoStages = true;
+    for (const part of ['replica-0', 'replica-1', 'parameters-1']) gang.fates.set(part, [killed()]);
+    await (await train('train-spread')).result();
+    await keep('train-spread', 'train-spread');
+
+    gang.fates.set('replica-1', [ApplicationFailure.nonRetryable('Expected a finite loss, got NaN.', 'nonFinite')]);
+    const failed = await train('train-spread-failed');
+    await failed.result().catch(() => undefined);
+    await keep('train-spread-failed', 'train-spread-failed');
+
+    gang.held = true;
+    const cancelled = await train('train-spread-cancelled');
+    const run = `${cancelled.firstExecutionRunId}/judged`;
+    await vi.waitFor(() => expect(gang.alive.get(run)?.size).toBe(4), soon);
+    await cancelled.cancel();
+    await cancelled.result().catch(() => undefined);
+    await keep('train-spread-cancelled', 'train-spread-cancelled');
     await workers.stop();
   });
 

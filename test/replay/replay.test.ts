@@ -39,6 +39,14 @@ describe('stored histories', () => {
     await expect(replay(mutated)).rejects.toBeInstanceOf(DeterminismViolationError);
   });
 
+  it('do not replay against a workflow that would have started the parts of a training in another order', async () => {
+    const mutated = read('train-spread.json')
+      .replaceAll('"serveParameters"', '"swap"')
+      .replaceAll('"trainReplica"', '"serveParameters"')
+      .replaceAll('"swap"', '"trainReplica"');
+    await expect(replay(mutated)).rejects.toBeInstanceOf(DeterminismViolationError);
+  });
+
   it('do not replay against a workflow that would have taken its steps in another order', async () => {
     const mutated = read('features-child.json')
       .replaceAll('"planEmbedding"', '"swap"')

@@ -5,20 +5,27 @@ import type {
   CatalogueActivities,
   EmbedActivities,
   GenerationChange,
+  ParameterActivities,
+  ReplicaActivities,
   SearchHostActivities,
   ServingActivities,
   SimilarActivities,
   SimilarRecordActivities,
   TrainActivities,
+  TrainingRecordActivities,
 } from '../../activities/interfaces.ts';
 import type { ShardEndpoint } from '../../contracts/serving.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import type { ServingTarget } from '../../contracts/workflows.ts';
+import { FakeGang, fakePartActivities } from './fake-gang.ts';
 import { quality } from './qualities.ts';
 
 export type AllActivities = CatalogueActivities &
   ServingActivities &
   TrainActivities &
+  ReplicaActivities &
+  ParameterActivities &
+  TrainingRecordActivities &
   BuildActivities &
   EmbedActivities &
   SimilarActivities &
@@ -60,6 +67,7 @@ export class FakeWorld {
   /** Index -> its recorded neighbours. */
   similar = new Map<string, string>();
   drained: string[] = [];
+  gang = new FakeGang();
   closed = false;
 
   get serving(): FakeGeneration | undefined {
@@ -177,6 +185,7 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       const { artifact, reused } = make(world, `model-trained-${input.snapshot}-${input.config.seed}`);
       return { model: artifact, reused, metrics: {} };
     },
+    ...fakePartActivities(world.gang, (input) => activities.trainHead(input)),
     async planEmbedding({ snapshot, model, views }) {
       expectKind(model, 'model');
       const embeddings = `embeddings-${model}-${snapshot}-${views}`;

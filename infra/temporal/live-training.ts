@@ -1,0 +1,66 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { partOf } from '../../contracts/data-parallel.ts';
+import type {
+  LiveTraining,
+  ParameterShardProgress,
+  ReplicaProgress,
+  TrainingPart,
+} from '../../contracts/data-parallel.ts';
+import type { TrainProgress } from '../../contracts/training.ts';
+
+type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
+
+/**
+ * A training as its newest heartbeats tell it; of one that is spread over several processes, the lead's figures and all parts.
+ * Undefined while it does not run, and until its first step.
+ */
+export async function liveTraining(client: Client, trainWorkflowId: string): Promise<LiveTraining | undefined> {
+  const about = await client.workflow
+    .getHandle(trainWorkflowId)
+    .describe()
+    .catch((error: unknown) => {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    });
+  if (about?.status.name !== 'RUNNING') return undefined;
+  const pending = about.raw.pendingActivities ?? [];
+  const parts = pending.flatMap((activity) => partFrom(activity) ?? []).sort(byPlace);
+  const lead = parts.length === 0 ? pending[0] : pending.find(({ activityId }) => activityId === 'replica-0');
+  const progress = lead && (heartbeatOf(lead) as LeadBeat | null);
+  // Until its first step an attempt's heartbeats carry nothing, or only where it is.
+  if (progress?.step === undefined) return undefined;
+  return parts.length === 0 ? progress : { ...withoutPlace(progress), parts };
+}
+
+type LeadBeat = TrainProgress & Partial<ReplicaProgress> & { host?: string };
+
+function withoutPlace({ rank: _rank, host: _host, ...progress }: LeadBeat): TrainProgress {
+  return progress;
+}
+
+function partFrom(activity: Pending): TrainingPart | undefined {
+  const part = partOf(activity.activityId ?? '');
+  if (part === undefined) return undefined;
+  const beat = heartbeatOf(activity) as (Partial<ReplicaProgress & ParameterShardProgress> & { host?: string }) | null;
+  return {
+    ...part,
+    host: beat?.host ?? null,
+    attempt: activity.attempt ?? 1,
+    step: beat?.step ?? null,
+    loss: beat?.loss ?? null,
+    bytesPerStep: beat?.bytesPerStep ?? null,
+    staleness: beat?.staleness ?? [],
+    note: beat?.waiting ?? activity.lastFailure?.message ?? null,
+  };
+}
+
+/** Replicas first, each kind in order. */
+function byPlace(a: TrainingPart, b: TrainingPart): number {
+  return b.role.localeCompare(a.role) || a.index - b.index;
+}
+
+function heartbeatOf(activity: Pending): unknown {
+  const details = activity.heartbeatDetails?.payloads?.[0]?.data;
+  return details?.length ? (JSON.parse(Buffer.from(details).toString('utf8')) as unknown) : null;
+}
