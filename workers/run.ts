@@ -1,4 +1,3 @@
-import { Worker } from '@temporalio/worker';
 import type { WorkerOptions } from '@temporalio/worker';
 import type { Config } from '../infra/config/env.ts';
 import { loadConfig } from '../infra/config/env.ts';
@@ -10,6 +9,7 @@ import { installRuntime } from '../infra/temporal/runtime.ts';
 import { connectWorker } from '../infra/temporal/worker-connection.ts';
 import type { WorkerConnection } from '../infra/temporal/worker-connection.ts';
 import { workerDefaults } from '../infra/temporal/worker-options.ts';
+import { createWorkers } from './create-workers.ts';
 
 export interface WorkerContext {
   config: Config;
@@ -78,10 +78,8 @@ export async function runWorkers(
   const parts = await build({ ...context, stores, temporal });
   atEnd('close', parts.close);
   atEnd('withdraw', parts.withdraw);
-  const running = await Promise.all(
-    parts.workers.map((options) =>
-      Worker.create({ ...workerDefaults, ...temporal, identity: config.workerName, ...options }),
-    ),
+  const running = await createWorkers(
+    parts.workers.map((options) => ({ ...workerDefaults, ...temporal, identity: config.workerName, ...options })),
   );
   const queues = parts.workers.map(({ taskQueue }) => taskQueue);
   const shutDown = async (): Promise<void> => {
