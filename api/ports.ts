@@ -3,7 +3,8 @@ import type { SearchEffort } from '../contracts/ann.ts';
 import type { BlobStore } from '../contracts/artifacts.ts';
 import type { Registry } from '../contracts/registry.ts';
 import type { RoutingTable } from '../contracts/serving.ts';
-import type { TrainProgress, RetrainConfig } from '../contracts/training.ts';
+import type { LiveTraining } from '../contracts/data-parallel.ts';
+import type { RetrainConfig } from '../contracts/training.ts';
 import type { SimilarConfig } from '../contracts/similar.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
 import type { SimilarReader } from '../infra/similar/similar-reader.ts';
@@ -84,7 +85,7 @@ export interface RetrainStatus {
   closedAt: string | null;
   steps: RetrainProgress['steps'];
   /** Live figures of training while it runs. */
-  training: TrainProgress | null;
+  training: LiveTraining | null;
   output: RetrainOutput | null;
   failure: string | null;
   temporalUrl: string;

@@ -1,8 +1,9 @@
 import type { Client } from '@temporalio/client';
 import { errorMessage } from '../contracts/errors.ts';
-import type { TrainProgress } from '../contracts/training.ts';
+import type { LiveTraining, TrainingPart } from '../contracts/data-parallel.ts';
 import type { RetrainProgress, ServingState } from '../contracts/workflows.ts';
 import type { Config } from '../infra/config/env.ts';
+import { liveTraining } from '../infra/temporal/live-training.ts';
 import { describeRetrain, retrainProgress, retrainResult, trainProgress } from '../infra/temporal/retrain-client.ts';
 import type { RunDescription } from '../infra/temporal/retrain-client.ts';
 import { servingState } from '../infra/temporal/serve-client.ts';
@@ -18,7 +19,7 @@ export interface CatalogueFilter {
 export interface RunView extends RunDescription {
   url: string;
   steps: RetrainProgress['steps'] | null;
-  training: TrainProgress | null;
+  training: LiveTraining | null;
   serving: ServingState | null;
   result: unknown;
   failure: string | null;
@@ -28,15 +29,20 @@ export async function showRun(client: Client, config: Config, workflowId: string
   const about = await describeRetrain(client, workflowId, runId);
   const isRetrain = /^retrain\/[^/]+$/.test(workflowId);
   const hasSteps = isRetrain || /^similar\/[^/]+$/.test(workflowId);
+  const isTrain = /^retrain\/[^/]+\/train$/.test(workflowId);
   const isServe = /^serve\/[^/]+$/.test(workflowId);
   const isRunning = about.status === 'RUNNING';
   // A query needs a worker; without one the rest of the view is still worth showing.
   const orNull = <T>(promise: Promise<T>): Promise<T | null> => promise.catch(() => null);
+  const trainingOf = async (): Promise<LiveTraining | undefined> => {
+    if (isTrain) return liveTraining(client, workflowId);
+    return isRetrain ? trainProgress(client, workflowId) : undefined;
+  };
   const view: RunView = {
     ...about,
     url: workflowUrl(config, about.workflowId, about.runId),
     steps: hasSteps ? ((await orNull(retrainProgress(client, workflowId, about.runId)))?.steps ?? null) : null,
-    training: isRetrain && isRunning ? ((await orNull(trainProgress(client, workflowId))) ?? null) : null,
+    training: isRunning ? ((await orNull(trainingOf())) ?? null) : null,
     serving: isServe && isRunning ? await orNull(servingState(client, workflowId.slice('serve/'.length))) : null,
     result: null,
     failure: null,
@@ -74,14 +80,17 @@ export function describeRun(view: RunView): string {
       ),
     );
   }
-  if (view.training !== null) lines.push('', describeTraining(view.training));
+  if (view.training !== null) {
+    lines.push('', describeTraining(view.training));
+    if (view.training.parts !== undefined) lines.push('', describeParts(view.training.parts));
+  }
   if (view.serving !== null) lines.push('', JSON.stringify(view.serving, null, 2));
   if (view.failure !== null) lines.push('', `Failed: ${view.failure}`);
   if (view.result !== null) lines.push('', JSON.stringify(view.result, null, 2));
   return lines.join('\n');
 }
 
-export function describeTraining(training: TrainProgress): string {
+export function describeTraining(training: LiveTraining): string {
   const loss = training.loss === null ? '' : `, loss ${training.loss.toFixed(4)}`;
   const recall = training.recallByEpoch.at(-1);
   const judged = recall === undefined ? '' : `, validation recall@1 ${recall.toFixed(3)}`;
@@ -89,4 +98,28 @@ export function describeTraining(training: TrainProgress): string {
     `epoch ${training.epoch} of ${training.numEpochs}, step ${training.step} of ${training.numSteps}${loss}${judged}, ` +
     `${Math.round(training.samplesPerSecond)} samples/s on ${training.backend}`
   );
+}
+
+/** Who computes what where, one line each. */
+function describeParts(parts: readonly TrainingPart[]): string {
+  const orDash = (text: string | undefined | null): string => text ?? '-';
+  return table(
+    ['PART', 'HOST', 'START', 'STEP', 'LOSS', 'STALENESS', 'KB/STEP', 'NOTE'],
+    parts.map(({ role, index, host, attempt, step, loss, staleness, bytesPerStep, note }) => [
+      role === 'replica' ? `replica ${index}${index === 0 ? ' (leads)' : ''}` : `shard ${index}`,
+      orDash(host),
+      String(attempt),
+      orDash(step?.toString()),
+      orDash(loss?.toFixed(4)),
+      orDash(meanStaleness(staleness)),
+      orDash(bytesPerStep === null ? null : (bytesPerStep / 1000).toFixed(1)),
+      orDash(note),
+    ]),
+  );
+}
+
+/** Steps that an applied gradient was old, on average; null before the first. */
+function meanStaleness(counts: readonly number[]): string | null {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return total === 0 ? null : (counts.reduce((sum, count, steps) => sum + count * steps, 0) / total).toFixed(2);
 }

@@ -31,6 +31,22 @@ const TrainProgressSchema = z.object({
   samplesPerSecond: z.number(),
   backend: z.string(),
   checkpoint: z.string().nullable(),
+  parts: z
+    .array(
+      z.object({
+        role: z.enum(['replica', 'parameters']),
+        index: z.number(),
+        host: z.string().nullable(),
+        attempt: z.number().describe('1 until it is lost for the first time.'),
+        step: z.number().nullable(),
+        loss: z.number().nullable(),
+        bytesPerStep: z.number().nullable(),
+        staleness: z.array(z.number()).describe('Applied gradients by how many steps old they were.'),
+        note: z.string().nullable().describe('What it waits for, or why it was lost last.'),
+      }),
+    )
+    .optional()
+    .describe('Replicas and parameter shards of a data-parallel training.'),
 });
 
 export class RetrainStatusDto extends createZodDto(

@@ -30,13 +30,16 @@ export async function liveTraining(client: Client, trainWorkflowId: string): Pro
   const progress = lead && (heartbeatOf(lead) as LeadBeat | null);
   // Until its first step an attempt's heartbeats carry nothing, or only where it is.
   if (progress?.step === undefined) return undefined;
-  return parts.length === 0 ? progress : { ...withoutPlace(progress), parts };
+  return parts.length === 0 ? progress : { ...progressOf(progress), parts };
 }
 
-type LeadBeat = TrainProgress & Partial<ReplicaProgress> & { host?: string };
+type LeadBeat = TrainProgress & Partial<ReplicaProgress>;
 
-function withoutPlace({ rank: _rank, host: _host, ...progress }: LeadBeat): TrainProgress {
-  return progress;
+/** What any training tells; the rest stands with its part. */
+function progressOf(beat: LeadBeat): TrainProgress {
+  const { epoch, numEpochs, step, numSteps, loss, learningRate, recallByEpoch } = beat;
+  const { samplesPerSecond, backend, checkpoint } = beat;
+  return { epoch, numEpochs, step, numSteps, loss, learningRate, recallByEpoch, samplesPerSecond, backend, checkpoint };
 }
 
 function partFrom(activity: Pending): TrainingPart | undefined {

@@ -28,7 +28,7 @@ export interface RunDescription {
 /** Starts a retraining run; while one runs for the catalogue, that one is returned instead. */
 export async function startRetrain(client: Client, input: RetrainInput): Promise<StartedRetrain> {
   const workflowId = workflowIds.retrain(input.catalogue);
-  const { recipe, backbone } = input.config;
+  const { recipe, backbone, train, index } = input.config;
   try {
     const handle = await client.workflow.start(WORKFLOWS.retrain, {
       workflowId,
@@ -39,7 +39,7 @@ export async function startRetrain(client: Client, input: RetrainInput): Promise
       memo: { recipe, backbone, force: input.force },
       typedSearchAttributes: startAttributes(WORKFLOWS.retrain, input.catalogue),
       staticSummary: `Retrain ${input.catalogue} (${recipe})`,
-      staticDetails: `Backbone ${backbone}, loss ${input.config.train.loss.kind}, index ${input.config.index.kind}.`,
+      staticDetails: `Backbone ${backbone}, loss ${train.loss.kind} (${train.strategy}), index ${index.kind}.`,
     });
     return { workflowId, runId: handle.firstExecutionRunId, started: true };
   } catch (error) {

@@ -237,6 +237,12 @@ export function running(): RetrainStatus {
       samplesPerSecond: 5200,
       backend: 'cpu',
       checkpoint: null,
+      parts: [
+        {
+          ...{ role: 'replica', index: 0, host: 'trainer-1', attempt: 2, step: 30, loss: 0.42 },
+          ...{ bytesPerStep: 1000, staleness: [30], note: null },
+        },
+      ],
     },
     output: null,
     failure: null,
