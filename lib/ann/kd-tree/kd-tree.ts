@@ -89,11 +89,27 @@ async function finish(
   machine: AnnMachine,
   signal?: AbortSignal,
 ): Promise<KdTreeIndex> {
-  const { kernels, size } = forest.vectors;
-  // Boxes follow from the rows: they are not stored, so no damaged file can make them lie.
-  const boxes: Call[] = isExactTree(spec) && size > 0 ? [{ name: 'kdBoxes', args: [forest.address] }] : [];
-  await runCalls(kernels, machine, boxes, signal);
+  if (isExactTree(spec) && forest.vectors.size > 0) await boundNodes(spec, forest, machine, signal);
   return new StructuredIndex(spec, forest.vectors, structureOf(spec, forest), machine);
+}
+
+/** Boxes follow from the rows: they are not stored, so no damaged file can make them lie. */
+async function boundNodes(
+  spec: KdTreeSpec,
+  { vectors, address, numNodes }: Forest,
+  machine: AnnMachine,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const step = Math.ceil(BLOCK_ROWS / spec.leafSize);
+  const numInner = (numNodes - 1) / 2;
+  const blocks = (from: number, to: number): Call[] =>
+    Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => {
+      const end = to - i * step;
+      return { name: 'kdBoxes', args: [address, Math.max(from, end - step), end] };
+    });
+  await runCalls(vectors.kernels, machine, blocks(numInner, numNodes), signal);
+  // Parents have lower numbers than their children, so that the blocks of these are done one after the other.
+  for (const block of blocks(0, numInner)) await runCalls(vectors.kernels, machine, [block], signal);
 }
 
 export const kdTree: IndexKindModule<KdTreeSpec> = {

@@ -156,6 +156,7 @@ describe('the thread that builds or loads', () => {
 
   /** `builds`, `loads`: loops over all rows. */
   it.each([
+    ['exact tree', TREE, { builds: 1, loads: 2 }],
     ['forest', FOREST, { builds: 1, loads: 2 }],
     ['lsh', LSH, { builds: 2, loads: 2 }],
     ['deepHash', HASH, { builds: 2, loads: 2 }],

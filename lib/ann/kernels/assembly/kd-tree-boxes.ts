@@ -5,26 +5,35 @@ function boxOf(tree: KdTree, node: i32): usize {
   return tree.boxes + <usize>node * (2 * <usize>tree.dim + 1) * 4;
 }
 
-/** Bounds every node by the box around its rows and their greatest norm: leaves from rows, the others from their children. */
-export function kdBoxes(at: usize): void {
+/**
+ * Bounds the nodes [from, to) by the box around their rows and their greatest norm, the last node first: leaves from rows, which
+ * come after all others, and the others from their children, which must have theirs.
+ */
+export function kdBoxes(at: usize, from: i32, to: i32): void {
   const tree = changetype<KdTree>(at);
   const inner = innerNodes(tree);
-  const dim = tree.dim;
-  for (let leaf = 0; leaf <= inner; leaf++) {
-    const box = boxOf(tree, inner + leaf);
-    const end = rangeStart(tree.size, tree.depth, leaf + 1);
-    for (let i = rangeStart(tree.size, tree.depth, leaf), isFirst = true; i < end; i++, isFirst = false) {
-      const row = tree.data + <usize>load<i32>(tree.order + (i << 2)) * dim * 4;
-      join(box, row, row, -score(1, row, tree.zeros, dim), dim, isFirst);
-    }
+  for (let node = to - 1; node >= from; node--) {
+    if (node < inner) boundByChildren(tree, node);
+    else boundByRows(tree, node, node - inner);
   }
-  for (let node = inner - 1; node >= 0; node--) {
-    const box = boxOf(tree, node);
-    for (let child = 2 * node + 1; child <= 2 * node + 2; child++) {
-      const from = boxOf(tree, child);
-      const high = from + ((<usize>dim) << 2);
-      join(box, from, high, load<f32>(high + ((<usize>dim) << 2)), dim, child === 2 * node + 1);
-    }
+}
+
+function boundByRows(tree: KdTree, node: i32, leaf: i32): void {
+  const dim = tree.dim;
+  const box = boxOf(tree, node);
+  const end = rangeStart(tree.size, tree.depth, leaf + 1);
+  for (let i = rangeStart(tree.size, tree.depth, leaf), isFirst = true; i < end; i++, isFirst = false) {
+    const row = tree.data + <usize>load<i32>(tree.order + (i << 2)) * dim * 4;
+    join(box, row, row, -score(1, row, tree.zeros, dim), dim, isFirst);
+  }
+}
+
+function boundByChildren(tree: KdTree, node: i32): void {
+  const dim = tree.dim;
+  for (let child = 2 * node + 1; child <= 2 * node + 2; child++) {
+    const low = boxOf(tree, child);
+    const high = low + ((<usize>dim) << 2);
+    join(boxOf(tree, node), low, high, load<f32>(high + ((<usize>dim) << 2)), dim, child === 2 * node + 1);
   }
 }
 
