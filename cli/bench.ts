@@ -18,6 +18,7 @@ import { runBench } from '../infra/bench/run-bench.ts';
 import { SWEPT_KINDS } from '../infra/bench/sweeps.ts';
 import type { SweptKind } from '../infra/bench/sweeps.ts';
 import { settingLines, writeReport } from '../infra/bench/write-report.ts';
+import { addBenchTrainCommand } from './bench-train.ts';
 import { catalogueName, wholeNumber } from './options.ts';
 import type { CommandContext } from './run-command.ts';
 import { handles, withStores } from './run-command.ts';
@@ -71,6 +72,7 @@ export function addBenchCommand(program: Command): void {
       .option('--quick', 'fewer parameters and shorter rounds: to see it work, not to quote'),
     runBenchAnn,
   );
+  addBenchTrainCommand(bench);
 }
 
 async function runBenchAnn(context: CommandContext, options: BenchAnnOptions): Promise<void> {

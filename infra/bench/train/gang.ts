@@ -1,0 +1,112 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LookalikeError } from '../../../contracts/errors.ts';
+import type { DataParallelConfig } from '../../../contracts/training.ts';
+import { TENSORFLOW_ENV } from '../../compute/tensorflow.ts';
+import { childEnv } from '../../config/env.ts';
+import type { Config } from '../../config/env.ts';
+import type { TrainWorkload } from './workload.ts';
+
+/** Parent to child: what this process is. */
+export interface PartRequest extends Pick<Config, 'backend' | 'cacheDir'> {
+  role: 'single' | 'replica' | 'shard';
+  index: number;
+  workload: TrainWorkload;
+  dataParallel?: DataParallelConfig;
+  numShards: number;
+  endpoints: { shard: number; url: string }[];
+  token: string;
+  runName: string;
+}
+
+/** Child to parent. */
+export type PartReport = { type: 'listening'; url: string } | ({ type: 'done'; backend: string } & StepFigures);
+
+/** What was measured over the counted steps. */
+export interface StepFigures {
+  stepsPerSecond: number;
+  medianStepMs: number;
+  /** Sent and received by one replica. */
+  bytesPerStep: number;
+  /** Share of a replica's time that it waited for answers. */
+  waitShare: number;
+}
+
+/**
+ * Runs a training on as many processes of this machine as it has parts, over loopback, and answers the mean over its replicas.
+ * Without `dataParallel` one process trains alone. No process outlives it.
+ */
+export async function measureGang(
+  config: Pick<Config, 'backend' | 'cacheDir'>,
+  workload: TrainWorkload,
+  dataParallel: DataParallelConfig | undefined,
+  signal: AbortSignal,
+): Promise<StepFigures & { backend: string }> {
+  const numShards = dataParallel?.exchange.kind === 'parameterServer' ? dataParallel.exchange.shards : 0;
+  const common = { backend: config.backend, cacheDir: config.cacheDir, workload, dataParallel, numShards };
+  const secrets = { token: randomBytes(32).toString('hex'), runName: `bench-${randomBytes(8).toString('hex')}` };
+  const children: ChildProcess[] = [];
+  const start = (
+    role: PartRequest['role'],
+    index: number,
+    endpoints: PartRequest['endpoints'],
+  ): Promise<PartReport> => {
+    const child = startPart();
+    children.push(child);
+    return firstReport(child, { ...common, ...secrets, role, index, endpoints }, signal);
+  };
+  try {
+    const shards = await Promise.all(Array.from({ length: numShards }, (_, index) => start('shard', index, [])));
+    const endpoints = shards.map((report, shard) => ({ shard, url: report.type === 'listening' ? report.url : '' }));
+    if (dataParallel === undefined) return meanOf([await start('single', 0, [])]);
+    const lead = start('replica', 0, endpoints);
+    const others = Array.from({ length: dataParallel.replicas - 1 }, (_, i) => start('replica', i + 1, endpoints));
+    // One that fails ends the run; the lead alone says when it is over.
+    await Promise.race([lead, Promise.all([lead, ...others])]);
+    for (const child of children.slice(numShards + 1)) child.send('report');
+    return meanOf(await Promise.all([lead, ...others]));
+  } finally {
+    await Promise.all(children.map(stop));
+  }
+}
+
+function startPart(): ChildProcess {
+  const entry = fileURLToPath(new URL(`./part${extname(import.meta.url)}`, import.meta.url));
+  return fork(entry, { env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
+}
+
+function firstReport(child: ChildProcess, request: PartRequest, signal: AbortSignal): Promise<PartReport> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new LookalikeError('cancelled', 'The bench was stopped.'));
+    signal.addEventListener('abort', abort, { once: true });
+    child.once('message', (report: PartReport) => resolve(report));
+    child.once('error', reject);
+    child.once('exit', (code, killedBy) =>
+      reject(new LookalikeError('unavailable', `A ${request.role} ended early (${killedBy ?? `exit ${code}`}).`)),
+    );
+    child.send(request);
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await exited;
+}
+
+function meanOf(all: PartReport[]): StepFigures & { backend: string } {
+  const reports = all.filter((report) => report.type === 'done');
+  const mean = (of: (report: StepFigures) => number): number =>
+    reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
+  return {
+    backend: reports[0]?.backend ?? 'none',
+    stepsPerSecond: mean((report) => report.stepsPerSecond),
+    medianStepMs: mean((report) => report.medianStepMs),
+    bytesPerStep: mean((report) => report.bytesPerStep),
+    waitShare: mean((report) => report.waitShare),
+  };
+}

@@ -1,0 +1,123 @@
+/** Entry of one process of a measured gang: a parameter shard, a replica, or a run on its own. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { planOf, headLayout } from '../../../lib/train/data-parallel-plan.ts';
+import { HeadProgram } from '../../../lib/train/head-program.ts';
+import { Lead } from '../../../lib/train/lead.ts';
+import { trainHead } from '../../../lib/train/train-head.ts';
+import { trainReplica } from '../../../lib/train/train-replica.ts';
+import { partition, shardConfigsOf } from '../../../lib/sync/layout.ts';
+import { loadTensorFlow } from '../../compute/tensorflow.ts';
+import { createParameterClient } from '../../sync/parameter-client.ts';
+import { createParameterServer } from '../../sync/parameter-server.ts';
+import { createPushEncoders } from '../../sync/push-encoders.ts';
+import type { PartReport, PartRequest } from './gang.ts';
+import { configOf, drawnData, WARM_UP_STEPS } from './workload.ts';
+
+process.on('disconnect', () => process.exit());
+/** Tells what a replica has measured so far. */
+let report = (): void => undefined;
+process.on('message', (request: PartRequest | 'report') => {
+  if (request === 'report') return report();
+  run(request).catch((error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  });
+});
+
+async function run(request: PartRequest): Promise<void> {
+  const { workload, dataParallel, token, runName } = request;
+  const config = configOf(workload, dataParallel);
+  const shape = { featureDim: workload.features, dim: workload.dim, numLabels: workload.labels };
+  if (request.role === 'shard') {
+    const plan = planOf(config);
+    const shards = shardConfigsOf(headLayout(config, shape), request.numShards, plan.shard);
+    const server = await createParameterServer({
+      config: { dataPlane: { host: '127.0.0.1', token } },
+      run: runName,
+      index: request.index,
+      shard: shards[request.index]!,
+    });
+    tell({ type: 'listening', url: server.url });
+    return;
+  }
+  const { tf, backend } = await loadTensorFlow(request);
+  const data = drawnData(workload);
+  const times = new StepTimes();
+  if (request.role === 'single') {
+    await trainHead(tf, data, config, undefined, {
+      onStep: () => {
+        times.mark();
+        return new Promise((resolve) => setImmediate(resolve));
+      },
+    });
+    tell({ type: 'done', backend, ...times.summary(), bytesPerStep: 0, waitShare: 0 });
+    return;
+  }
+  const plan = planOf(config);
+  const program = new HeadProgram(tf, data, config);
+  const layout = headLayout(config, shape);
+  const encoders = createPushEncoders(config.dataParallel!.compression, partition(layout.length, request.numShards));
+  let before = { bytes: 0, waitSeconds: 0, at: 0 };
+  let numSteps = 0;
+  let traffic = before;
+  report = () =>
+    tell({
+      type: 'done',
+      backend,
+      ...times.summary(),
+      bytesPerStep: (traffic.bytes - before.bytes) / (numSteps - WARM_UP_STEPS),
+      waitShare: (traffic.waitSeconds - before.waitSeconds) / ((traffic.at - before.at) / 1000),
+    });
+  await trainReplica({
+    program,
+    plan,
+    rank: request.index,
+    lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
+    connect: () =>
+      Promise.resolve(
+        createParameterClient({
+          token,
+          run: runName,
+          layout,
+          numShards: request.numShards,
+          endpoints: () => Promise.resolve(request.endpoints),
+          encoders,
+        }),
+      ),
+    pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+    onStep: (_, client) => {
+      times.mark();
+      numSteps += 1;
+      const { sentBytes, receivedBytes, waitSeconds } = client.traffic();
+      traffic = { bytes: sentBytes + receivedBytes, waitSeconds, at: performance.now() };
+      if (numSteps === WARM_UP_STEPS) before = traffic;
+    },
+  });
+  // The lead alone returns: the others stay for whatever might have to be done again.
+  report();
+}
+
+/** When steps ended. */
+class StepTimes {
+  readonly #ends: number[] = [];
+
+  mark(): void {
+    this.#ends.push(performance.now());
+  }
+
+  summary(): { stepsPerSecond: number; medianStepMs: number } {
+    const counted = this.#ends.slice(WARM_UP_STEPS - 1);
+    const steps = counted
+      .slice(1)
+      .map((end, i) => end - counted[i]!)
+      .sort((a, b) => a - b);
+    return {
+      stepsPerSecond: (steps.length * 1000) / (counted.at(-1)! - counted[0]!),
+      medianStepMs: steps[Math.floor(steps.length / 2)]!,
+    };
+  }
+}
+
+function tell(report: PartReport): void {
+  process.send?.(report);
+}

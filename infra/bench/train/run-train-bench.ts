@@ -1,0 +1,155 @@
+import type { DataParallelConfig } from '../../../contracts/training.ts';
+import type { Config } from '../../config/env.ts';
+import { hardware } from '../hardware.ts';
+import type { Hardware } from '../hardware.ts';
+import { measureDdp } from './ddp.ts';
+import { measureGang } from './gang.ts';
+import type { StepFigures } from './gang.ts';
+import type { TrainWorkload } from './workload.ts';
+
+export interface TrainBenchOptions {
+  workload: TrainWorkload;
+  /** Numbers of replicas that are measured besides one. */
+  replicas: number[];
+  shards: number;
+  /** Every contender once per round, in turns; the best round counts. */
+  rounds: number;
+  /** Null: no peer. */
+  python: string | null;
+}
+
+/** What one way of training reached. */
+export interface TrainBenchRow extends StepFigures {
+  name: string;
+  by: 'lookalike' | 'peer';
+  replicas: number;
+  /** Rows learnt from per second, of all replicas. */
+  rowsPerSecond: number;
+  /** `rowsPerSecond` over that of the same program on one process, over the number of replicas. */
+  efficiency: number;
+  /** The smallest number of bytes that a replica must send and receive in a step without compression. */
+  boundBytes: number;
+  /** The peer's median step time over ours; above 1 ours is faster. */
+  ratio: number | null;
+}
+
+export interface TrainBenchResult {
+  hardware: Hardware;
+  options: TrainBenchOptions;
+  parameters: number;
+  backend: string;
+  /** PyTorch's version, or why there is no peer. */
+  peer: string;
+  rows: TrainBenchRow[];
+}
+
+export interface TrainBenchHooks {
+  signal: AbortSignal;
+  progress: (what: string, done: number, total: number) => void;
+}
+
+interface Contender {
+  name: string;
+  by: TrainBenchRow['by'];
+  replicas: number;
+  measure: () => Promise<(StepFigures & { backend?: string; torch?: string }) | string>;
+}
+
+/** Measures training on one process, and on several in every mode and compression, beside PyTorch's DDP in the same run. */
+export async function runTrainBench(
+  config: Pick<Config, 'backend' | 'cacheDir'>,
+  options: TrainBenchOptions,
+  { signal, progress }: TrainBenchHooks,
+): Promise<TrainBenchResult> {
+  const { workload, rounds } = options;
+  const contenders = contendersOf(config, options, signal);
+  const best = new Map<Contender, StepFigures>();
+  let backend = 'none';
+  let peer = 'not asked for';
+  for (let round = 0, done = 0; round < rounds; round++) {
+    for (const contender of contenders) {
+      progress('train', done++, rounds * contenders.length);
+      const figures = await contender.measure();
+      if (typeof figures === 'string') {
+        peer = figures;
+        continue;
+      }
+      if (figures.backend !== undefined) backend = figures.backend;
+      if (figures.torch !== undefined) peer = `PyTorch ${figures.torch}, DDP over gloo`;
+      if (figures.stepsPerSecond > (best.get(contender)?.stepsPerSecond ?? 0)) best.set(contender, figures);
+    }
+  }
+  progress('train', 1, 1);
+  const parameters = workload.features * workload.dim + workload.dim + workload.labels * workload.dim;
+  const measured = contenders.flatMap((contender) => {
+    const figures = best.get(contender);
+    return figures === undefined ? [] : [{ ...contender, figures }];
+  });
+  const rows = measured.map(({ name, by, replicas, figures }): TrainBenchRow => {
+    const alone = measured.find((each) => each.by === by && each.replicas === 1)?.figures;
+    const opponent = measured.find((each) => each.by === 'peer' && each.replicas === replicas)?.figures;
+    const { stepsPerSecond, medianStepMs, bytesPerStep, waitShare } = figures;
+    return {
+      ...{ name, by, replicas, stepsPerSecond, medianStepMs, bytesPerStep, waitShare },
+      rowsPerSecond: stepsPerSecond * workload.batch,
+      efficiency: alone === undefined ? 1 : stepsPerSecond / alone.stepsPerSecond / replicas,
+      // A server takes every gradient and gives all parameters; a ring moves (n - 1) / n of both.
+      boundBytes: replicas === 1 ? 0 : 8 * parameters * (by === 'peer' ? (2 * (replicas - 1)) / replicas : 1),
+      ratio: by === 'peer' || opponent === undefined ? null : opponent.medianStepMs / medianStepMs,
+    };
+  });
+  return { hardware: hardware(), options, parameters, backend, peer, rows };
+}
+
+function contendersOf(
+  config: Pick<Config, 'backend' | 'cacheDir'>,
+  { workload, replicas: sizes, shards, python }: TrainBenchOptions,
+  signal: AbortSignal,
+): Contender[] {
+  const ours = (name: string, replicas: number, change?: Partial<DataParallelConfig>): Contender => ({
+    name,
+    by: 'lookalike',
+    replicas,
+    measure: () =>
+      measureGang(config, workload, change && { ...SYNC, ...change, exchange: server(shards), replicas }, signal),
+  });
+  const peer = (replicas: number): Contender[] =>
+    python === null
+      ? []
+      : [
+          {
+            name: replicas === 1 ? 'PyTorch' : 'PyTorch DDP',
+            by: 'peer',
+            replicas,
+            measure: async () => {
+              const figures = await measureDdp(python, workload, replicas, signal);
+              return typeof figures === 'string' ? figures : { ...figures, waitShare: 0 };
+            },
+          },
+        ];
+  return [
+    ours('single', 1),
+    ...peer(1),
+    ...sizes.flatMap((replicas) => [
+      ours('sync', replicas, {}),
+      ...peer(replicas),
+      ...(replicas > 2 ? [ours('sync, 1 backup', replicas, { mode: { kind: 'sync', backups: 1 } })] : []),
+      ours('ssp of 2', replicas, { mode: { kind: 'ssp', staleness: 2 } }),
+      ours('async', replicas, { mode: { kind: 'async', pushEvery: 1, fetchEvery: 1 } }),
+      ours('sync, fp16', replicas, { compression: { kind: 'fp16' } }),
+      ours('sync, top 1 %', replicas, { compression: { kind: 'topK', share: 0.01 } }),
+      ours('sync, 1 bit', replicas, { compression: { kind: 'oneBit' } }),
+    ]),
+  ];
+}
+
+const SYNC: DataParallelConfig = {
+  replicas: 2,
+  exchange: { kind: 'parameterServer', shards: 1 },
+  mode: { kind: 'sync', backups: 0 },
+  compression: { kind: 'none' },
+};
+
+function server(shards: number): DataParallelConfig['exchange'] {
+  return { kind: 'parameterServer', shards };
+}
