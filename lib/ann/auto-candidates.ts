@@ -13,7 +13,12 @@ const MAX_TREE_DIM = 16;
 /** Of product codes: as many sub-vectors as the library takes. */
 export const MAX_PARTS = 256;
 
-/** What is tried for `numRows` rows; the first is exact, which finds all. */
+/**
+ * What is tried for `numRows` rows; the first is exact, which finds all. Not lsh and deepHash, which would make the choice take
+ * longer and not win: at recall 0.95 on clustered rows (about 20,000 of 32, 128 and 512 dimensions) the lists of ivf answered 2 to 12
+ * times sooner than the best lsh and 1.7 to 4 times sooner than the best deepHash, and take 8 bytes a row and the centroids where
+ * the codes take 16.
+ */
 export function autoCandidates(numRows: number, dim: number, metric: Metric, seed: number): AutoCandidate[] {
   const numLists = Math.max(1, Math.min(Math.round(4 * Math.sqrt(numRows)), Math.floor(numRows / 39)));
   const graph = { kind: 'hnsw', metric, efConstruction: 200, efSearch: 64, seed } as const;
