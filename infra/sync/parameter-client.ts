@@ -31,6 +31,8 @@ export interface ParameterClientOptions {
   attemptMs?: number;
   /** A shard that says nothing for this long is `unavailable`. Default: 15 s. */
   silenceMs?: number;
+  /** Both are longer by what request and answer take at this rate. Default: 125,000, as over 1 Mbit/s. */
+  slowestBytesPerSecond?: number;
 }
 
 /** First incarnations are drawn from 1 up to this, so that a client of shards that are all gone is not taken for one of their successors'. */
@@ -39,6 +41,7 @@ const MAX_FIRST_INCARNATION = 2 ** 31;
 /** All shards of a run behind one flat vector. `status` and `seed` make it a client of the incarnation that they find or start. */
 export function createParameterClient(options: ParameterClientOptions): ParameterClient {
   const { token, run, layout, numShards, endpoints, encoders, attemptMs = 2_000, silenceMs = 15_000 } = options;
+  const { slowestBytesPerSecond = 125_000 } = options;
   const ranges = partition(layout.length, numShards);
   const keys = deriveRunKeys(token, run);
   const meter = createTrafficMeter();
@@ -51,6 +54,7 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
         maxMessageBytes: STATE_BYTES_PER_VALUE * (end - start) + MAX_TEXT_BYTES,
         attemptMs,
         silenceMs,
+        slowestBytesPerSecond,
         onTraffic: meter.count,
       }),
   );
@@ -71,17 +75,17 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
     );
   }
 
+  const lengthOf = (shard: number): number => ranges[shard]!.end - ranges[shard]!.start;
+
   function expectValues(frame: Frame, shard: number): Float32Array {
-    const { start, end } = ranges[shard]!;
-    if (frame.type === 'values' && frame.numValues === end - start && frame.body.length === 4 * (end - start)) {
-      return floatsOf(frame.body);
-    }
-    throw unexpected(shard, `${end - start} values`, frame);
+    const length = lengthOf(shard);
+    if (frame.type === 'values' && frame.body.length === 4 * length) return floatsOf(frame.body);
+    throw unexpected(shard, `${length} values`, frame);
   }
 
   async function status(signal?: AbortSignal): Promise<{ incarnation: number; statistics: ShardStatistics }[]> {
     const states = await askAll(async (link, shard, either) => {
-      const frame = await link.ask({ type: 'status' }, NO_BODY, either);
+      const frame = await link.ask({ type: 'status' }, NO_BODY, { signal: either });
       if (frame.type !== 'statistics') throw unexpected(shard, 'statistics', frame);
       const statistics = JSON.parse(Buffer.from(frame.body).toString()) as ShardStatistics;
       return { incarnation: frame.incarnation, statistics };
@@ -97,7 +101,8 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
 
     async pull({ step, signal }) {
       const frames = await askAll(
-        (link, _, either) => link.ask({ type: 'pull', incarnation, step }, NO_BODY, either),
+        (link, shard, either) =>
+          link.ask({ type: 'pull', incarnation, step }, NO_BODY, { answerBytes: 4 * lengthOf(shard), signal: either }),
         signal,
       );
       const values = new Float32Array(layout.length);
@@ -114,9 +119,9 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
       const parts = encoders.encode(push, incarnation);
       const frames = await askAll((link, shard, either) => {
         const { encoding, bytes } = parts[shard]!;
-        const numValues = ranges[shard]!.end - ranges[shard]!.start;
+        const numValues = lengthOf(shard);
         const scalars = { incarnation, slice, step, version, weight, learningRate, encoding, numValues };
-        return link.ask({ type: 'push', ...scalars }, bytes, either);
+        return link.ask({ type: 'push', ...scalars }, bytes, { signal: either });
       }, signal);
       return worstOf(frames.map((frame, shard) => outcomeOf(frame, shard)));
     },
@@ -130,8 +135,9 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
       };
       await askAll(async (link, shard, either) => {
         const { start, end } = ranges[shard]!;
-        const frame = await link.ask({ type: 'snapshot', incarnation, step }, NO_BODY, either);
-        const isWhole = frame.step === step && frame.body.length === STATE_BYTES_PER_VALUE * (end - start);
+        const answerBytes = STATE_BYTES_PER_VALUE * (end - start);
+        const frame = await link.ask({ type: 'snapshot', incarnation, step }, NO_BODY, { answerBytes, signal: either });
+        const isWhole = frame.step === step && frame.body.length === answerBytes;
         if (frame.type !== 'state' || !isWhole) throw unexpected(shard, `its state after step ${step}`, frame);
         const part = unpackState(frame);
         whole.values.set(part.values, start);
@@ -157,7 +163,7 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
           secondMoments: secondMoments.subarray(start, end),
         });
         const header = { type: 'seed', incarnation: next, step, numValues: end - start } as const;
-        const frame = await link.ask(header, body, either);
+        const frame = await link.ask(header, body, { signal: either });
         if (frame.type !== 'seeded') throw unexpected(shard, 'its word that it is seeded', frame);
       }, signal);
       incarnation = next;

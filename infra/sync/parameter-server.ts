@@ -164,7 +164,7 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
     async close() {
       if (router.closed) return;
       service.abort(new LookalikeError('unavailable', 'The shard is being stopped.'));
-      await router.unbind(url);
+      // Not `unbind`: it works on the socket in another thread while this one polls it, which crashes.
       router.close();
       door.close();
       await served;

@@ -14,17 +14,27 @@ export interface LinkOptions {
   /** Where the shard is now; undefined while nobody knows. Asked again whenever it seems to be elsewhere. */
   locate: () => Promise<string | undefined>;
   maxMessageBytes: number;
-  /** Without an answer for this long, the request is sent again, if nothing else came either on a new connection. Doubles each time. */
+  /** Without an answer for this long, the request is sent again: first as before, then, if nothing came, on new connections. Doubles each time. */
   attemptMs: number;
   /** Without any answer to a request for this long, the shard is given up. */
   silenceMs: number;
+  /** Both are longer by what request and answer take at this rate. */
+  slowestBytesPerSecond: number;
   onTraffic: (sentBytes: number, receivedBytes: number) => void;
 }
 
 export type Question = Partial<FrameHeader> & Pick<FrameHeader, 'type'>;
 
+export interface AskOptions {
+  /** Size of the answer, where it is large. */
+  answerBytes?: number;
+  signal?: AbortSignal;
+}
+
 interface Waiting {
   parts: FrameParts;
+  /** What the bytes may take. */
+  travelMs: number;
   attempts: number;
   lastWord: number;
   timer: NodeJS.Timeout | undefined;
@@ -50,29 +60,32 @@ export class ShardLink {
   #heardAt = 0;
   #numLost = 0;
   #reopening: NodeJS.Timeout | undefined;
+  readonly #watch: NodeJS.Timeout;
   #isClosed = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#watch = setInterval(() => void this.#lookAgain(), options.attemptMs);
     void this.#open();
   }
 
   /**
    * @throws the shard's own LookalikeError; `unavailable` when it stays silent; `cancelled`
    */
-  async ask(question: Question, body: Uint8Array, signal?: AbortSignal): Promise<Frame> {
-    const { shard } = this.#options;
+  async ask(question: Question, body: Uint8Array, { answerBytes = 0, signal }: AskOptions = {}): Promise<Frame> {
+    const { shard, slowestBytesPerSecond } = this.#options;
     if (signal?.aborted || this.#isClosed) throw cancelled(question);
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
     const parts = partsOf({ ...question, shard, sequence }, body);
-    const now = performance.now();
+    const travelMs = (1000 * (body.length + answerBytes)) / slowestBytesPerSecond;
+    const lastWord = performance.now();
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise<Frame>((resolve, reject) => {
         onAbort = (): void => reject(cancelled(question));
         signal?.addEventListener('abort', onAbort, { once: true });
-        this.#waiting.set(sequence, { parts, attempts: 0, lastWord: now, timer: undefined, resolve, reject });
+        this.#waiting.set(sequence, { parts, travelMs, attempts: 0, lastWord, timer: undefined, resolve, reject });
         this.#send(sequence);
       });
     } finally {
@@ -85,6 +98,7 @@ export class ShardLink {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#reopening);
+    clearInterval(this.#watch);
     this.#drop();
     for (const { reject } of this.#waiting.values()) reject(cancelled({ type: 'status' }));
   }
@@ -95,8 +109,8 @@ export class ShardLink {
     const { attemptMs, silenceMs, onTraffic } = this.#options;
     clearTimeout(waiting.timer);
     const sentAt = performance.now();
-    const left = waiting.lastWord + silenceMs - sentAt;
-    const patience = attemptMs * 2 ** waiting.attempts;
+    const left = waiting.lastWord + silenceMs + waiting.travelMs - sentAt;
+    const patience = (attemptMs + waiting.travelMs) * 2 ** waiting.attempts;
     waiting.timer = setTimeout(() => this.#onSilence(sequence, sentAt), Math.max(0, Math.min(patience, left)));
     if (this.#socket === null) return;
     // With `sendTimeout` 0 it leaves at once or not at all, and then goes again in time.
@@ -110,14 +124,15 @@ export class ShardLink {
     const waiting = this.#waiting.get(sequence);
     if (waiting === undefined) return;
     const { shard, silenceMs } = this.#options;
-    if (performance.now() >= waiting.lastWord + silenceMs - 1) {
+    const limitMs = silenceMs + waiting.travelMs;
+    if (performance.now() >= waiting.lastWord + limitMs - 1) {
       const where = this.#url === '' ? 'that nobody has announced' : `at ${this.#url}`;
-      const message = `Expected parameter shard ${shard} ${where} to answer within ${silenceMs} ms, got nothing: is it alive, and does it know the same secret?`;
+      const message = `Expected parameter shard ${shard} ${where} to answer within ${Math.round(limitMs)} ms, got nothing: is it alive, and does it know the same secret?`;
       return waiting.reject(new LookalikeError('unavailable', message, { shard }));
     }
     waiting.attempts++;
-    // Who speaks, even of something else, is connected.
-    if (this.#heardAt > sentAt) this.#send(sequence);
+    // Who speaks, even of something else, is connected; and who is slow would be slower over a new connection.
+    if (this.#heardAt > sentAt || waiting.attempts === 1) this.#send(sequence);
     else this.#lose(this.#socket);
   }
 
@@ -147,6 +162,15 @@ export class ShardLink {
     } catch {
       this.#lose(socket);
     }
+  }
+
+  /** A shard that went without closing its connections may have a successor by now. */
+  async #lookAgain(): Promise<void> {
+    const socket = this.#socket;
+    const isSilent = performance.now() - this.#heardAt >= this.#options.attemptMs;
+    if (socket === null || this.#waiting.size === 0 || !isSilent) return;
+    const url = await this.#options.locate().catch(() => undefined);
+    if (url !== undefined && url !== this.#url) this.#lose(socket);
   }
 
   /** Looks for the shard again, unless another connection has taken this one's place. */

@@ -113,7 +113,9 @@ describe('parameters behind sockets', () => {
     const { url } = cluster.servers[0]!;
     await cluster.close();
     const port = Number(new URL(url).port);
-    await expect(once(connect(port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await vi.waitFor(async () => {
+      await expect(once(connect(port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    });
   });
 });
 
