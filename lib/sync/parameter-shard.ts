@@ -31,7 +31,7 @@ export class ParameterShard {
   #state: State | null = null;
   /** The present values, copied once for all who pull this version. */
   #published: Pulled | null = null;
-  /** Staleness 0: the values one step back, for a slice that has pushed that step here but not to every shard. */
+  /** Where each step waits for every slice: the values one step back, for a slice that has pushed that step here but not to every shard. */
   #previous: Pulled | null = null;
   #kept: ShardSeed | null = null;
   #nextStepBySlice: number[] = [];
@@ -90,8 +90,8 @@ export class ParameterShard {
 
   /**
    * The values from which a slice may compute `step`: at once when they hold every step up to `step - 1 - staleness` (immediate: always),
-   * else as soon as they do. With staleness 0, those right after `step` steps even when one more was applied since. Read only,
-   * shared by all who pull the same version.
+   * else as soon as they do. With neither staleness nor backups, those right after `step` steps even when one more was applied
+   * since. Read only, shared by all who pull the same version.
    * @throws LookalikeError `conflict` before a seed, or when another comes first; `cancelled`
    */
   async pull({ step, signal }: { step: number; signal?: AbortSignal }): Promise<Pulled> {
@@ -142,7 +142,7 @@ export class ParameterShard {
 
   get #keepsPrevious(): boolean {
     const { consistency } = this.#config;
-    return consistency.kind === 'clocked' && consistency.staleness === 0;
+    return consistency.kind === 'clocked' && consistency.staleness === 0 && consistency.backups === 0;
   }
 
   get #numBins(): number {

@@ -99,7 +99,7 @@ export interface ShardStatistics {
 export interface ParameterClient {
   readonly layout: ParameterLayout;
   /**
-   * The parameters for computing `step` of a slice: resolves once the consistency allows it. With staleness 0 they are those right
+   * The parameters for computing `step` of a slice: resolves once the consistency allows it. With neither staleness nor backups they are those right
    * after `step` steps, also at a shard that has taken one more by then: a slice that starts again, having pushed to some shards
    * only, computes the same gradient again.
    * @throws LookalikeError `unavailable` when a shard does not answer in time; `conflict` when a shard has lost its state (it must be seeded) or this

@@ -178,6 +178,13 @@ describe('ParameterShard, clocked', () => {
     expect((await shard.pull({ step: 1 })).version).toBe(1);
   });
 
+  it('hands a slice that others went on without the newest values, so that its next push is in time', async () => {
+    const { shard } = seeded(configOf(2, { kind: 'clocked', staleness: 0, backups: 1 }));
+    shard.push(pushOf(0, 0));
+    expect((await shard.pull({ step: 0 })).version).toBe(1);
+    expect(shard.push(pushOf(1, 1))).toBe('accepted');
+  });
+
   it('goes on from a snapshot as if nothing had happened', async () => {
     const config = configOf(2, SYNC);
     const steps = allSteps(2);
