@@ -46,15 +46,10 @@ export async function buildLists(spec: IvfSpec, vectors: Vectors, options: Build
   });
 
   const panels = allocatePanels(kernels, numLists, dim);
-  fillPanels(kernels, panels, centres, (cell) => {
-    if (isSpherical) return 0;
-    // x.(c - mean) = (x - mean).(c - mean) + mean.(c - mean), and only the first belongs to the distance.
-    let shift = 0;
-    for (let d = 0; d < dim; d++) shift += mean[d]! * centres[cell * dim + d]!;
-    return halfNegativeSquare(centres, dim, cell) - shift;
-  });
+  fillPanels(kernels, panels, centres, (cell) => (isSpherical ? 0 : halfNegativeSquare(centres, dim, cell)));
   const ids = allocatePart(kernels, size * 4);
-  const { offsets, order } = await assign({ vectors, panels, at: ids.address, numLists, run, options });
+  const meanAt = kernels.place(mean);
+  const { offsets, order } = await assign({ vectors, panels, mean: meanAt, at: ids.address, numLists, run, options });
   moveRows(vectors.data, dim, order);
   kernels.i32(ids.address, size).set(order);
   const isL2 = spec.metric === 'l2';
@@ -65,7 +60,7 @@ export async function buildLists(spec: IvfSpec, vectors: Vectors, options: Build
     ids,
     panels: { address: panels.address, bytes: bytesOfPanels * dim },
     cellBias: { address: panels.bias, bytes: bytesOfPanels },
-    ...(isL2 ? { mean: { address: kernels.place(mean), bytes: mean.byteLength } } : {}),
+    ...(isL2 ? { mean: { address: meanAt, bytes: mean.byteLength } } : {}),
   };
   const layout = { vectors, kernelMetric: isL2 ? 1 : 0, numLists, codesKind: 0, m: 0, parts };
   return { layout, centres, mean };
@@ -75,17 +70,18 @@ export async function buildLists(spec: IvfSpec, vectors: Vectors, options: Build
 async function assign(work: {
   vectors: Vectors;
   panels: ReturnType<typeof allocatePanels>;
+  mean: number;
   /** Room for an i32 a row. */
   at: number;
   numLists: number;
   run: RunCalls;
   options: BuildOptions;
 }): Promise<{ offsets: Int32Array; order: Int32Array }> {
-  const { vectors, panels, at, numLists, run, options } = work;
+  const { vectors, panels, mean, at, numLists, run, options } = work;
   const { kernels, address, dim, size } = vectors;
   const { onProgress } = options;
   await kernels.longScratch(() =>
-    assignRows({ kernels, address, stride: dim * 4, panels, count: size, cells: at, scores: 0, run, onProgress }),
+    assignRows({ kernels, address, stride: dim * 4, panels, mean, count: size, cells: at, scores: 0, run, onProgress }),
   );
   const cells = kernels.i32(at, size);
   const offsets = new Int32Array(numLists + 1);

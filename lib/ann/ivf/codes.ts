@@ -6,6 +6,7 @@ import type { Lists } from './build.ts';
 import { callRunner } from './call-runner.ts';
 import { BLOCK_ROWS, expectedBytes } from './expected-bytes.ts';
 import { learnRotation } from './opq.ts';
+import { numPanelsOf } from './panels.ts';
 import { allocatePart, codesKindOf, placeDescriptor, placePart } from './parts.ts';
 import type { PlacedIvf } from './parts.ts';
 import { learnCodebooks, packCodebooks, sampleSize } from './pq.ts';
@@ -38,16 +39,28 @@ export async function addCodes(lists: Lists, spec: IvfSpec, options: BuildOption
   const scratchBytes = kernels.run.ivfEncodeScratch(descriptor.address);
   const ranges = cutLists(offsets);
   await kernels.longScratch(async () => {
-    const halvesAt = kernels.place(halves);
+    const args = pqArgs(layout, halves);
     const scratch = Array.from({ length: Math.min(MAX_CALLS, ranges.length) }, () => kernels.allocate(scratchBytes));
     for (let first = 0; first < ranges.length; first += MAX_CALLS) {
       const calls = ranges.slice(first, first + MAX_CALLS).map(([from, to], i): Call => {
-        return { name: 'ivfEncode', args: [descriptor.address, from, to, halvesAt, scratch[i]!] };
+        return { name: 'ivfEncode', args: [descriptor.address, from, to, ...args, scratch[i]!] };
       });
       await run(calls);
     }
   });
   return { layout, descriptor };
+}
+
+/** Codebooks as `ivfEncode` compares with them, placed in the open scratch. */
+function pqArgs({ vectors, m, parts }: PlacedIvf['layout'], halves: Float32Array): number[] {
+  const { kernels, dim } = vectors;
+  if (m === 0) return [0, 0, 0];
+  const [numCells, dsub] = [halves.length, dim / m];
+  const numPanels = numPanelsOf(numCells);
+  const books = kernels.allocate(numPanels * kernels.run.shortPanelBytes(dsub));
+  const scales = kernels.allocate(numCells * 4);
+  kernels.run.shortPanels(parts.codebooks!.address, numPanels, dsub, books, scales);
+  return [kernels.place(halves), books, scales];
 }
 
 async function learn(

@@ -91,7 +91,7 @@ export class Assignment {
     const { kernels, numRows } = rows;
     this.#rows = rows;
     this.#run = run;
-    const scratchBytes = kernels.run.nearestCellsScratch() * MAX_CALLS;
+    const scratchBytes = kernels.run.nearestCellsScratch(rows.dim) * MAX_CALLS;
     this.#at = {
       cells: kernels.allocate(numRows * 4),
       scores: kernels.allocate(numRows * 4),
@@ -116,6 +116,8 @@ export async function assignRows(work: {
   stride: number;
   panels: Panels;
   count: number;
+  /** Of an f32 vector that rows are taken less; by default none. */
+  mean?: number;
   cells: number;
   scores: number;
   /** Room of MAX_CALLS calls; by default taken anew. */
@@ -123,16 +125,17 @@ export async function assignRows(work: {
   run: RunCalls;
   onProgress?: (rowsDone: number) => void;
 }): Promise<void> {
-  const { kernels, address, stride, panels, count, cells, scores, run, onProgress } = work;
-  const scratchBytes = kernels.run.nearestCellsScratch();
+  const { kernels, address, stride, panels, count, cells, scores, run, onProgress, mean = 0 } = work;
+  const scratchBytes = kernels.run.nearestCellsScratch(panels.dim);
   const scratch = work.scratch ?? kernels.allocate(scratchBytes * MAX_CALLS);
   for (let first = 0; first < count; first += BLOCK_ROWS * MAX_CALLS) {
     const calls: Call[] = [];
     for (let from = first; from < Math.min(count, first + BLOCK_ROWS * MAX_CALLS); from += BLOCK_ROWS) {
       const to = Math.min(count, from + BLOCK_ROWS);
       const out = [cells + from * 4, scores === 0 ? 0 : scores + from * 4, scratch + calls.length * scratchBytes];
-      const cellsAt = [panels.dim, panels.address, panels.bias, panels.numPanels];
-      calls.push({ name: 'nearestCells', args: [address, stride, 0, from, to, ...cellsAt, ...out] });
+      const { dim, short, bias, numPanels } = panels;
+      const cellsAt = [dim, mean, short.address, short.scales, bias, numPanels];
+      calls.push({ name: 'nearestCells', args: [address, stride, from, to, ...cellsAt, ...out] });
     }
     await run(calls);
     onProgress?.(Math.min(count, first + BLOCK_ROWS * MAX_CALLS));

@@ -2,7 +2,7 @@ import type { IvfCodes } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { Vectors } from '../vectors.ts';
-import { numPanelsOf } from './panels.ts';
+import { centresOf, numPanelsOf, placeShort } from './panels.ts';
 
 /** What an index of this kind holds beside its rows; each lies in the kernels' memory and is one section of the file. */
 export const PARTS = [
@@ -61,6 +61,10 @@ const FIELDS = [
   'middles',
   'rowSums',
   'blocks',
+  'shortPanels',
+  'shortScales',
+  'centres',
+  'largestNorm',
 ] as const;
 
 export interface Layout {
@@ -99,13 +103,22 @@ export function placeDescriptor(layout: Layout): Descriptor {
   if (size === 0) return { address: 0, positions: 0 };
   const offsets = kernels.i32(parts.offsets!.address, numLists + 1);
   const positions = kernels.place(positionsOf(kernels.i32(parts.ids!.address, size)));
+  const panels = parts.panels!.address;
+  const short = placeShort(kernels, panels, numPanelsOf(numLists), dim);
+  const isFlat = codesKind === CODES_KINDS.flat;
   const derived = {
     ...{ dim, size, numLists, metric: kernelMetric, codesKind, m },
     numPanels: numPanelsOf(numLists),
     rows: vectors.address,
     positions,
     blocks: codesKind === CODES_KINDS.pq4 ? kernels.place(blocksOf(offsets)) : 0,
-    zeros: codesKind === CODES_KINDS.flat ? 0 : kernels.place(new Float32Array(256)),
+    zeros: isFlat ? 0 : kernels.place(new Float32Array(256)),
+    shortPanels: short.address,
+    shortScales: short.scales,
+    largestNorm: kernels.place(
+      Float32Array.of(kernelMetric === 0 ? kernels.run.ivfLargestNorm(vectors.address, dim, size) : 0),
+    ),
+    centres: isFlat ? 0 : kernels.place(centresOf(kernels, panels, numLists, dim)),
   };
   const known: Partial<Record<string, number>> = derived;
   const address = kernels.place(

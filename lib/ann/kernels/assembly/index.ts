@@ -10,6 +10,7 @@ export { gatherScreened, screenQueries, screenRows, selectScreened } from './scr
 export * from './ivf';
 export { products } from './ivf-codes';
 export { ivfEncode, ivfEncodeScratch } from './ivf-encode';
+export { shortPanelBytes, shortPanels } from './ivf-short';
 export * from './kmeans';
 export { kdBoxes } from './kd-tree-boxes';
 export { kdBuild } from './kd-tree-build';

@@ -40,10 +40,12 @@ export function tablesOfQuery(ivf: Ivf, query: usize, scratch: usize): void {
   if (ivf.codesKind === 3) pq4Tables(ivf, tables, scratch);
 }
 
-/** Offers a list's rows by their codes. `cellScore`: of the query and the list's centre, as the panels give it. */
-export function scanListCodes(ivf: Ivf, list: i32, cellScore: f32, scratch: usize, best: Best, allowed: usize): void {
+/** Offers a list's rows by their codes. */
+export function scanListCodes(ivf: Ivf, list: i32, query: usize, scratch: usize, best: Best, allowed: usize): void {
   const tables = scratch + HEAD + align64((<usize>ivf.dim) << 2);
-  // The panels' score under L2 is q.c - |c|^2 / 2.
+  // The bias under L2 is -|c|^2 / 2.
+  const product = dot(query, ivf.centres + <usize>list * <usize>ivf.dim * 4, ivf.dim);
+  const cellScore = product + load<f32>(ivf.cellBias + ((<usize>list) << 2));
   const base = load<f32>(scratch) + (ivf.metric === 0 ? cellScore : 2 * cellScore);
   if (ivf.codesKind === 1) sqScan(ivf, list, base, scratch, tables, best, allowed);
   else if (ivf.codesKind === 2) pq8Scan(ivf, list, base, tables, best, allowed);
@@ -58,7 +60,7 @@ export function subScores(ivf: Ivf, vector: usize, bias: usize, biasStep: usize,
     const at = <usize>j;
     const panels = ivf.codebooks + at * step;
     const to = out + at * ((<usize>numCentres) << 2);
-    cellScores(vector + at * ((<usize>dsub) << 2), 0, 1, dsub, panels, bias + at * biasStep, numCentres >> 3, to);
+    cellScores(vector + at * ((<usize>dsub) << 2), dsub, panels, bias + at * biasStep, numCentres >> 3, to);
   }
 }
 

@@ -2,6 +2,7 @@ import { dot } from './distance';
 import { products, subScores } from './ivf-codes';
 import { align64, Ivf } from './ivf-index';
 import { sqStride } from './ivf-sq';
+import { shortPanelBytes } from './ivf-short';
 import { nearestCells, nearestCellsScratch } from './kmeans';
 
 const BLOCK_ROWS: i32 = 64;
@@ -11,11 +12,27 @@ export function ivfEncodeScratch(index: usize): i32 {
   const ivf = changetype<Ivf>(index);
   const rowBytes = align64((<usize>ivf.dim) << 2);
   const blocks = align64((<usize>(BLOCK_ROWS * ivf.dim)) << 2) * 2 + align64((<usize>BLOCK_ROWS) << 2);
-  return <i32>(rowBytes * 2 + blocks + align64((<usize>ivf.m) << 10) + <usize>nearestCellsScratch());
+  return <i32>(rowBytes * 2 + blocks + align64((<usize>ivf.m) << 10) + <usize>nearestCellsScratch(dsubOf(ivf)));
 }
 
-/** Writes the codes of the rows of the lists [from, to). `halves`: pq, f32 [m, 2^bits], -|centre|^2 / 2. */
-export function ivfEncode(index: usize, from: i32, to: i32, halves: usize, scratch: usize): void {
+/** Dimensions of a sub-vector. */
+function dsubOf(ivf: Ivf): i32 {
+  return ivf.m === 0 ? 0 : ivf.dim / ivf.m;
+}
+
+/**
+ * Writes the codes of the rows of the lists [from, to). Of pq: `halves`, f32 [m, 2^bits], are -|centre|^2 / 2; `books` and
+ * `bookScales` the codebooks in 16 bits (see ivf-short.ts).
+ */
+export function ivfEncode(
+  index: usize,
+  from: i32,
+  to: i32,
+  halves: usize,
+  books: usize,
+  bookScales: usize,
+  scratch: usize,
+): void {
   const ivf = changetype<Ivf>(index);
   const rowBytes = align64((<usize>ivf.dim) << 2);
   const blockBytes = align64((<usize>(BLOCK_ROWS * ivf.dim)) << 2);
@@ -42,7 +59,7 @@ export function ivfEncode(index: usize, from: i32, to: i32, halves: usize, scrat
         products(left, 0, count, ivf.rotation, ivf.dim, ivf.dim, block);
         rows = block;
       }
-      pqEncode(ivf, list, at, count, rows, halves, cells, biases, work);
+      pqEncode(ivf, list, at, count, rows, halves, books, bookScales, cells, biases, work);
     }
   }
 }
@@ -82,19 +99,36 @@ function pqEncode(
   count: i32,
   rows: usize,
   halves: usize,
+  books: usize,
+  bookScales: usize,
   cells: usize,
   biases: usize,
   work: usize,
 ): void {
-  const dsub = ivf.dim / ivf.m;
+  const dsub = dsubOf(ivf);
   const numCentres = ivf.codesKind === 2 ? 256 : 16;
+  const numPanels = numCentres >> 3;
   const biasAt = ivf.rowBias + ((<usize>at) << 2);
   if (ivf.rowBias !== 0) memory.fill(biasAt, 0, (<usize>count) << 2);
   for (let j = 0; j < ivf.m; j++) {
     const sub = rows + ((<usize>(j * dsub)) << 2);
-    const panels = ivf.codebooks + ((<usize>(j * dsub * numCentres)) << 2);
-    const half = halves + ((<usize>(j * numCentres)) << 2);
-    nearestCells(sub, ivf.dim << 2, 0, 0, count, dsub, panels, half, numCentres >> 3, cells, 0, work);
+    const panels = books + <usize>(j * numPanels) * shortPanelBytes(dsub);
+    const side = (<usize>(j * numCentres)) << 2;
+    nearestCells(
+      sub,
+      ivf.dim << 2,
+      0,
+      count,
+      dsub,
+      0,
+      panels,
+      bookScales + side,
+      halves + side,
+      numPanels,
+      cells,
+      0,
+      work,
+    );
     for (let i = 0; i < count; i++) {
       const code = load<i32>(cells + ((<usize>i) << 2));
       if (ivf.codesKind === 2) store<u8>(ivf.codes + <usize>(at + i) * <usize>ivf.m + <usize>j, <u8>code);

@@ -1,3 +1,6 @@
+import { dot } from './distance';
+import { heapPush } from './heap';
+
 /** Where the parts of an inverted file lie; filled by lib/ann/ivf/parts.ts, field for field in this order. */
 @unmanaged
 export class Ivf {
@@ -42,14 +45,42 @@ export class Ivf {
   rowSums: usize;
   /** pq of 4 bits: i32 [numLists], the first block of 32 rows of each list. */
   blocks: usize;
+  /** The panels in 16 bits (see ivf-short.ts) and the scale of each cell. */
+  shortPanels: usize;
+  shortScales: usize;
+  /** With codes: f32 [numLists, dim], the centres less the mean once more, row by row. */
+  centres: usize;
+  /** Inner product: f32, the length of the longest row. */
+  largestNorm: usize;
 }
 
-/** By how much fused sums differ, relative to scores: generous for some thousand dimensions. */
-const ROUNDING: f32 = 1e-5;
+/** Unit roundoff of f32. */
+const U: f32 = 5.9604645e-8;
 
 /**
- * The best candidates of one query so far: a buffer that takes whatever may be among the `capacity` best, and is cut back to
- * those when its `room` is full. Cheaper than a heap as long as few rows are met in all, which is what lists are for.
+ * By how much two sums of the same `dim` products can differ that round in two orders, fused in 4 lanes and as answers do in
+ * 16, relative to the sum of the products' sizes (Higham 2002, lemma 3.1), doubled for the squares' own rounding.
+ */
+function roundingOf(dim: i32): f32 {
+  return 2 * U * (<f32>dim / 4 + <f32>dim / 16 + 32);
+}
+
+/** Prepares for a query: under L2 the sizes of products sum up to the score itself, else to |query| |row| at most. */
+export function setSlack(best: Best, ivf: Ivf, query: usize): void {
+  const rounding = roundingOf(ivf.dim);
+  best.relative = ivf.metric === 0 ? 0 : rounding;
+  const norm: f32 = ivf.metric === 0 ? sqrt<f32>(dot(query, query, ivf.dim)) : 0;
+  best.absolute =
+    norm * (ivf.metric === 0 ? load<f32>(ivf.largestNorm) : 0) * rounding + f32.MIN_NORMAL_VALUE * <f32>ivf.dim;
+}
+
+/** Up to so many candidates are a heap. */
+const SMALL_CAPACITY: i32 = 32;
+
+/**
+ * The best candidates of one query so far: few are a heap, whose worst is the threshold; many a buffer that takes whatever may
+ * be among the `capacity` best, and is cut back to those when its `room` is full. That is cheaper than a large heap as long as
+ * few rows are met in all, which is what lists are for.
  */
 @unmanaged
 export class Best {
@@ -57,6 +88,9 @@ export class Best {
   threshold: f32;
   /** The threshold less what sums in another order may differ by. */
   limit: f32;
+  /** What sums in another order may differ by, relative to the threshold and besides. */
+  relative: f32;
+  absolute: f32;
   size: i32;
   capacity: i32;
   room: i32;
@@ -75,6 +109,11 @@ export function isAllowed(allowed: usize, row: i32): bool {
 export function offer(best: Best, score: f32, row: i32, allowed: usize): void {
   if (!(score >= best.threshold)) return;
   if (allowed !== 0 && !isAllowed(allowed, row)) return;
+  if (best.capacity <= SMALL_CAPACITY) {
+    best.size = heapPush(best.scores, best.rows, best.size, best.capacity, score, row);
+    if (best.size === best.capacity) setThreshold(best, load<f32>(best.scores));
+    return;
+  }
   const at = (<usize>best.size) << 2;
   store<f32>(best.scores + at, score);
   store<i32>(best.rows + at, row);
@@ -84,7 +123,7 @@ export function offer(best: Best, score: f32, row: i32, allowed: usize): void {
 /** Cuts back to the best `capacity`, in no order: score descending, then row ascending decide. */
 export function keepBest(best: Best): void {
   const capacity = best.capacity;
-  if (best.size < capacity) return;
+  if (best.size < capacity || capacity <= SMALL_CAPACITY) return;
   const scores = best.scores;
   const rows = best.rows;
   // Quickselect (Hoare 1961): after each round the place `capacity - 1` lies within [low, high].
@@ -112,8 +151,14 @@ export function keepBest(best: Best): void {
   best.size = capacity;
   let worst = load<f32>(scores);
   for (let i = 1; i < capacity; i++) worst = min(worst, load<f32>(scores + ((<usize>i) << 2)));
+  setThreshold(best, worst);
+}
+
+function setThreshold(best: Best, worst: f32): void {
   best.threshold = worst;
-  best.limit = worst - ROUNDING * abs(worst);
+  const limit = worst - best.relative * abs(worst) - best.absolute;
+  // Sizes beyond f32 tell nothing.
+  best.limit = limit <= worst ? limit : f32.NEGATIVE_INFINITY;
 }
 
 function isBefore(scores: usize, rows: usize, i: i32, score: f32, row: i32): bool {

@@ -1,11 +1,22 @@
-import { score } from './distance';
+import { dot, score } from './distance';
 import { heapPush, heapSort } from './heap';
-import { align64, Best, Ivf, keepBest } from './ivf-index';
-import { chooseLists, COARSE_ROWS, shift } from './ivf-coarse';
+import { align64, Best, Ivf, keepBest, setSlack } from './ivf-index';
+import { chooseLists, coarseScratch, shift } from './ivf-coarse';
 import { scanListFlat, scanListFlatByFour } from './ivf-flat';
 import { codeScratch, scanListCodes, tablesOfQuery } from './ivf-codes';
 
 const BEST_BYTES: usize = offsetof<Best>();
+
+/** The length of the longest row. */
+export function ivfLargestNorm(rows: usize, dim: i32, size: i32): f32 {
+  let largest: f32 = 0;
+  for (let i = 0; i < size; i++) {
+    const row = rows + <usize>i * <usize>dim * 4;
+    largest = max<f32>(largest, dot(row, row, dim));
+  }
+  // A trace more, for the rounding of the sum itself.
+  return sqrt<f32>(largest) * 1.001;
+}
 
 /** Candidates that are held before they are cut back to `capacity`. */
 function roomOf(capacity: i32): i32 {
@@ -17,7 +28,7 @@ export function ivfScratch(index: usize, count: i32, nprobe: i32, numCandidates:
   const ivf = changetype<Ivf>(index);
   const dim = <usize>ivf.dim;
   const n = <usize>count;
-  let bytes = align64(n * dim * 4) + align64(COARSE_ROWS * <usize>ivf.numPanels * 32);
+  let bytes = align64(n * dim * 4) + align64(coarseScratch(ivf));
   bytes += align64(n * <usize>nprobe * 4) * 3 + align64(n * 4) + align64(n * BEST_BYTES);
   bytes +=
     align64(n * <usize>roomOf(numCandidates) * 4) * 2 + align64((<usize>ivf.numLists + 1) * 4) + align64(dim * 16 + 64);
@@ -48,7 +59,7 @@ export function ivfSearch(
   const n = <usize>count;
   const shifted = ivf.mean === 0 ? queries : scratch;
   const coarse = scratch + align64(n * <usize>ivf.dim * 4);
-  const probeScores = coarse + align64(COARSE_ROWS * <usize>ivf.numPanels * 32);
+  const probeScores = coarse + align64(coarseScratch(ivf));
   const probeBytes = align64(n * <usize>nprobe * 4);
   const probes = probeScores + probeBytes;
   const pairs = probes + probeBytes;
@@ -66,6 +77,7 @@ export function ivfSearch(
     const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
     best.threshold = f32.NEGATIVE_INFINITY;
     best.limit = f32.NEGATIVE_INFINITY;
+    setSlack(best, ivf, queries + <usize>i * <usize>ivf.dim * 4);
     best.size = 0;
     best.capacity = numCandidates;
     best.room = room;
@@ -76,13 +88,13 @@ export function ivfSearch(
   if (ivf.codesKind !== 0) {
     for (let i = 0; i < count; i++) {
       const best = changetype<Best>(bests + <usize>i * BEST_BYTES);
-      tablesOfQuery(ivf, shifted + <usize>i * <usize>ivf.dim * 4, codes);
+      const query = shifted + <usize>i * <usize>ivf.dim * 4;
+      tablesOfQuery(ivf, query, codes);
       const at = <usize>i * <usize>nprobe * 4;
       const found = load<i32>(numProbes + ((<usize>i) << 2));
       heapSort(probeScores + at, probes + at, found);
       for (let j = 0; j < found; j++) {
-        const cellScore = load<f32>(probeScores + at + ((<usize>j) << 2));
-        scanListCodes(ivf, load<i32>(probes + at + ((<usize>j) << 2)), cellScore, codes, best, allowed);
+        scanListCodes(ivf, load<i32>(probes + at + ((<usize>j) << 2)), query, codes, best, allowed);
       }
     }
   } else if (count === 1) {
