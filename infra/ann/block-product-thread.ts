@@ -53,10 +53,11 @@ const places = new Map<number, Place>();
 
 function placeOf({ memoryId, memory }: Extract<ProductRequest, { kind: 'steps' }>): Place {
   let place = places.get(memoryId);
-  if (place === undefined) {
+  if (memory !== undefined) {
     const shared = memory as WebAssembly.Memory;
     places.set(memoryId, (place = { memory: shared, run: instantiateKernels(shared) }));
   }
+  if (place === undefined) throw new Error('Expected the memory of an index before steps on it.');
   return place;
 }
 
@@ -68,21 +69,19 @@ async function answer(request: Extract<ProductRequest, { kind: 'steps' }>): Prom
     for (const { format, rows, numRows, queries, numQueries, out, then } of request.steps) {
       const [r, q, o] = [numRows * dim, numQueries * dim, numRows * numQueries];
       const { buffer } = memory;
-      // Given where to write, the runtime copies nothing.
+      const shape = [numRows, numQueries];
       if (format === 'bytes') {
         const feeds = {
           rows: new Tensor('uint8', new Uint8Array(buffer, rows, r), [numRows, dim]),
           queries: new Tensor('int8', new Int8Array(buffer, queries, q), [dim, numQueries]),
         };
-        await bytes.run(feeds, { out: new Tensor('int32', new Int32Array(buffer, out, o), [numRows, numQueries]) });
+        free(await bytes.run(feeds, { out: new Tensor('int32', new Int32Array(buffer, out, o), shape) }));
       } else {
         const feeds = {
           rows: new Tensor('float32', new Float32Array(buffer, rows, r), [numRows, dim]),
           queries: new Tensor('float32', new Float32Array(buffer, queries, q), [numQueries, dim]),
         };
-        await floats.run(feeds, {
-          out: new Tensor('float32', new Float32Array(buffer, out, o), [numRows, numQueries]),
-        });
+        free(await floats.run(feeds, { out: new Tensor('float32', new Float32Array(buffer, out, o), shape) }));
       }
       run[then.name as keyof KernelExports](...then.args);
     }
@@ -90,6 +89,15 @@ async function answer(request: Extract<ProductRequest, { kind: 'steps' }>): Prom
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/**
+ * The runtime writes to where it is told, and answers with a copy all the same. Left to the collector of garbage, copies cost
+ * as much as products; Node before 22 cannot give them back.
+ */
+function free({ out }: InferenceSession.OnnxValueMapType): void {
+  const { buffer } = (out as Tensor).data as Uint8Array<ArrayBuffer>;
+  (buffer as Partial<ArrayBuffer>).transfer?.(0);
 }
 
 /** Requests are answered in order: each begins when the one before it has ended. */

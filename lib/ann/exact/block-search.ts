@@ -9,13 +9,12 @@ import { productOf } from './block-product.ts';
 import { merged } from './found.ts';
 import type { Norms } from './norms.ts';
 import type { Screen } from './screen.ts';
+import { Turns } from './turns.ts';
 
 /** Multiplications and additions asked for at once: some milliseconds, beside which asking costs little. */
 const ASKED_AT_ONCE = 2 ** 27;
 /** Answers read between two pauses. */
 const PAUSE_ROWS = 16_384;
-/** Where bytes leave more than this share of the rows open, products in f32 are sooner. */
-const MAX_OPEN = 0.02;
 
 /**
  * Compares many prepared queries (f32 [count, dim]) with every allowed row, block by block. Products of matrices, of bytes where
@@ -65,16 +64,17 @@ export async function searchBlocks(
       slice.begin(queries.subarray(from * dim, to * dim), bars + from * 4);
       // One block of copies at a time; else as many as are worth asking for.
       const numBlocks = listAt === 0 ? Math.max(1, Math.floor(ASKED_AT_ONCE / (blockRows * width * dim))) : 1;
-      let isCoded = usable !== undefined;
+      const turns = new Turns(best);
       for (let at = first; at < end; at += numBlocks * blockRows) {
         throwIfAborted(signal);
+        const stop = Math.min(end, at + numBlocks * blockRows);
+        const isCoded = usable !== undefined && turns.isCoded;
         const steps: ProductStep[] = [];
-        for (let row = at; row < Math.min(end, at + numBlocks * blockRows); row += blockRows) {
-          steps.push(stepOf(room, isCoded, row, Math.min(blockRows, end - row)));
+        for (let row = at; row < stop; row += blockRows) {
+          steps.push(stepOf(room, isCoded, row, Math.min(blockRows, stop - row)));
         }
         await product.run(steps);
-        if (isCoded)
-          isCoded = isWorthCoding(slice.numCompared / (to - from), Math.min(end, at + numBlocks * blockRows) - first);
+        turns.took(stop - at, slice.numCompared / (to - from));
       }
       for (let i = from; i < to; i++) {
         if ((i - from) % Math.ceil(PAUSE_ROWS / best) === 0) await new Promise((resume) => setImmediate(resume));
@@ -102,12 +102,6 @@ export async function searchBlocks(
     }
   });
   return parts.map((one) => merged(one, best));
-
-  /** After `seen` rows, of which each query was compared with so many: some of them because each was among the best so far. */
-  function isWorthCoding(compared: number, seen: number): boolean {
-    const records = seen <= best ? seen : best * (1 + Math.log(seen / best));
-    return compared <= 2 * records + MAX_OPEN * seen;
-  }
 }
 
 function rowsOf(allowed: Uint32Array, size: number): Int32Array {
