@@ -3,7 +3,7 @@ import { LookalikeError } from '../../../contracts/errors.ts';
 import { createBitmap, hasBit, setBit } from '../bitmap.ts';
 import { mergeTopK } from '../merge.ts';
 import type { ScoredId } from '../merge.ts';
-import { throwIfAborted } from '../rows.ts';
+import { pause } from '../pause.ts';
 import { compareIds } from '../shard-of.ts';
 import { checkVector } from '../vectors.ts';
 import { AppendSegment } from './append-segment.ts';
@@ -230,10 +230,4 @@ export class MutableIndex {
     }
     return index;
   }
-}
-
-/** @throws LookalikeError `cancelled` */
-async function pause(signal: AbortSignal | undefined): Promise<void> {
-  await new Promise((resume) => setImmediate(resume));
-  throwIfAborted(signal);
 }
