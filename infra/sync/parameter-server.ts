@@ -2,12 +2,13 @@ import { lookup } from 'node:dns/promises';
 import { Context, Router } from 'zeromq';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { Frame } from '../../lib/sync/frames.ts';
-import type { ShardConfig } from '../../lib/sync/protocol.ts';
+import type { ShardConfig, ShardStatistics } from '../../lib/sync/protocol.ts';
 import type { Config } from '../config/env.ts';
 import { encodeError } from '../data-plane/errors-on-the-wire.ts';
 import type { Logger } from '../log/logger.ts';
 import { deriveRunKeys } from './curve-keys.ts';
 import { frameOf, partsOf } from './frame-parts.ts';
+import { messagesOf } from './messages.ts';
 import { ShardService } from './shard-service.ts';
 import type { Answer } from './shard-service.ts';
 import { MAX_TEXT_BYTES, STATE_BYTES_PER_VALUE, TCP_OPTIONS } from './socket-options.ts';
@@ -33,6 +34,8 @@ export interface ParameterServer {
   /** `tcp://address:port`, to be announced. */
   readonly url: string;
   counts(): ServerCounts;
+  /** What a client's `status` says of it. */
+  status(): { incarnation: number; statistics: ShardStatistics };
   /** Ends at once: who waits is not answered. */
   close(): Promise<void>;
 }
@@ -143,7 +146,7 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
   }
 
   async function serve(): Promise<void> {
-    for await (const message of router) void receive(message);
+    for await (const message of messagesOf(router)) void receive(message);
   }
 
   const { address, family } = await lookup(config.dataPlane.host);
@@ -161,6 +164,7 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
   return {
     url,
     counts: () => ({ ...counts, refused: door.refused() }),
+    status: () => ({ incarnation: service.incarnation, statistics: service.statistics() }),
     async close() {
       if (router.closed) return;
       service.abort(new LookalikeError('unavailable', 'The shard is being stopped.'));

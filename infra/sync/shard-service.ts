@@ -4,7 +4,7 @@ import { decodeGradient } from '../../lib/sync/compression/index.ts';
 import { bytesOf } from '../../lib/sync/float-bytes.ts';
 import type { Frame, FrameHeader } from '../../lib/sync/frames.ts';
 import { ParameterShard } from '../../lib/sync/parameter-shard.ts';
-import type { ShardConfig } from '../../lib/sync/protocol.ts';
+import type { ShardConfig, ShardStatistics } from '../../lib/sync/protocol.ts';
 import { NO_BODY, packState, unpackState } from './frame-parts.ts';
 
 /** What a shard answers: the fields of the header that mean something, and the body. */
@@ -35,6 +35,10 @@ export class ShardService {
   /** 0 without a state. */
   get incarnation(): number {
     return this.#incarnation;
+  }
+
+  statistics(): ShardStatistics {
+    return this.#shard.statistics();
   }
 
   /** `signal` ends waiting. @throws LookalikeError */
