@@ -5,6 +5,7 @@ import { decodeError } from '../data-plane/errors-on-the-wire.ts';
 import type { RunKeys } from './curve-keys.ts';
 import { frameOf, partsOf } from './frame-parts.ts';
 import type { FrameParts } from './frame-parts.ts';
+import { messagesOf } from './messages.ts';
 import { TCP_OPTIONS } from './socket-options.ts';
 
 export interface LinkOptions {
@@ -158,7 +159,7 @@ export class ShardLink {
     try {
       socket.connect(url);
       for (const sequence of this.#waiting.keys()) this.#send(sequence);
-      for await (const [header, body] of socket) this.#receive(header, body);
+      for await (const [header, body] of messagesOf(socket)) this.#receive(header, body);
     } catch {
       this.#lose(socket);
     }

@@ -1,6 +1,7 @@
 import { Router } from 'zeromq';
 import type { Context } from 'zeromq';
 import type { CurveKeyPair } from './curve-keys.ts';
+import { messagesOf } from './messages.ts';
 import { encodeZ85 } from './z85.ts';
 
 /** ZeroMQ's RFC 27: where a context asks whether a peer may connect. */
@@ -20,7 +21,7 @@ export async function keepDoor(context: Context, client: Pick<CurveKeyPair, 'pub
   let refused = 0;
 
   async function answer(): Promise<void> {
-    for await (const parts of door) {
+    for await (const parts of messagesOf(door)) {
       const [from, empty, , request, , , , mechanism, key] = parts;
       if (from === undefined || empty === undefined || request === undefined) continue;
       const isClient = mechanism?.toString() === 'CURVE' && key?.length === 32 && encodeZ85(key) === client.publicKey;
