@@ -1,14 +1,16 @@
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { TrainProgress } from '../../contracts/training.ts';
-import type { TrainInput, TrainOutput } from '../../contracts/workflows.ts';
 import type { Config } from '../config/env.ts';
 
-/** Parent to child. */
-export type TrainRequest = { type: 'start'; config: Config; input: TrainInput } | { type: 'abort' };
+/** Parent to child. `attempt` grows with each start of the same work. */
+export type ChildRequest<Input> = { type: 'start'; config: Config; input: Input; attempt: number } | { type: 'abort' };
 
 /** Child to parent; `done` or `failed` is the last. */
-export type TrainEvent =
-  | { type: 'progress'; progress: TrainProgress }
-  | { type: 'done'; output: TrainOutput }
+export type ChildEvent<Output, Progress> =
+  | { type: 'progress'; progress: Progress }
+  | { type: 'done'; output: Output }
   | { type: 'failed'; code: ErrorCode | null; message: string; details: JsonObject };
+
+/** The child's end of the pipe on which a thread of it says that the process runs, however long a step keeps the main thread. */
+export const LIVENESS_FD = 4;
+export const BEAT_EVERY_MS = 500;

@@ -59,6 +59,6 @@ export function trainingDataOf({ train, queries, catalogue }: Split, cached: Cac
   };
 }
 
-function numLabelsOf(pictures: LabelledPicture[]): number {
+export function numLabelsOf(pictures: LabelledPicture[]): number {
   return new Set(pictures.map(({ label }) => label)).size;
 }

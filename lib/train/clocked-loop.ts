@@ -1,4 +1,4 @@
-import { expectRunning, reportOf } from './session.ts';
+import { afterStep, expectRunning, reportOf } from './session.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -21,6 +21,6 @@ export async function runClocked(session: Session): Promise<void> {
     const { loss, gradient, weight } = head.gradient(pulled.values, step, rank, plan.numSlices);
     const learningRate = program.learningRateAt(step);
     await client.push({ slice: rank, step, version: pulled.version, weight, learningRate, gradient }, signal);
-    await session.onStep?.(reportOf(session, step, loss), client);
+    await afterStep(session, reportOf(session, step, loss));
   }
 }

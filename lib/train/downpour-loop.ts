@@ -1,7 +1,6 @@
-import { LookalikeError } from '../../contracts/errors.ts';
 import type { DataParallelConfig } from '../../contracts/training.ts';
 import type { Pulled } from '../sync/protocol.ts';
-import { RETRY_MS, expectRunning, isWhole, reportOf } from './session.ts';
+import { RETRY_MS, afterStep, expectRunning, isWhole, reportOf, seededAnew } from './session.ts';
 import type { Session } from './session.ts';
 
 type Async = Extract<DataParallelConfig['mode'], { kind: 'async' }>;
@@ -37,7 +36,7 @@ export async function runDownpour(session: Session, { pushEvery, fetchEvery }: A
       accrued = accruing(sum.length);
     }
     if (numDone % fetchEvery !== 0) values = values.map((value, i) => value - learningRate * gradient[i]!);
-    await session.onStep?.(reportOf(session, step, loss), client);
+    await afterStep(session, reportOf(session, step, loss));
   }
   if (!lead) return;
   await untilAllPushed(session, Math.ceil((numSteps - session.seededAt) / pushEvery));
@@ -65,8 +64,7 @@ function add(accrued: Accrued, gradient: Float32Array, rows: number, version: nu
 async function untilAllPushed({ client, signal, pause, onWaiting }: Session, numPushes: number): Promise<void> {
   for (;;) {
     const states = await client.status(signal);
-    if (!isWhole(states))
-      throw new LookalikeError('conflict', 'A parameter shard lost its state near the end of the run.');
+    if (!isWhole(states)) throw seededAnew();
     const slices = states.flatMap(({ statistics }) => statistics.nextStepBySlice);
     if (slices.every((next) => next >= numPushes)) return;
     onWaiting?.('Its steps are done; other replicas are still at theirs.');

@@ -1,5 +1,5 @@
 import { LookalikeError } from '../../contracts/errors.ts';
-import type { ParameterClient } from '../sync/protocol.ts';
+import type { ParameterClient, ShardStatistics } from '../sync/protocol.ts';
 import type { DataParallelPlan } from './data-parallel-plan.ts';
 import type { FlatHead } from './flat-head.ts';
 import type { HeadProgram } from './head-program.ts';
@@ -11,8 +11,8 @@ export const RETRY_MS = 200;
 
 export interface ReplicaHooks {
   signal?: AbortSignal;
-  /** Awaited after each step of this replica: the place to let other work of the process in. */
-  onStep?: (report: StepReport, client: ParameterClient) => Promise<void> | void;
+  /** Awaited after each step of this replica: the place to let other work of the process in. `ask` asks shard 0 how it goes. */
+  onStep?: (report: StepReport, ask: () => Promise<ShardStatistics>) => Promise<void> | void;
   /** Why it waits for something else than the next parameters, each time that it looks. */
   onWaiting?: (reason: string) => void;
   /** Resolves after the time; rejects when aborted. */
@@ -34,6 +34,8 @@ export interface ReplicaOptions extends ReplicaHooks {
 export interface Session extends ReplicaOptions {
   client: ParameterClient;
   head: FlatHead;
+  /** Of the state that the shards hold, all of them the same. */
+  incarnation: number;
   /** The first step that is not pushed yet. */
   step: number;
   /** Async: pushes of this slice since the shards were seeded, and the step at which that was. */
@@ -64,4 +66,17 @@ export function reportOf({ program, lead }: Session, step: number, loss: number)
     learningRate: program.learningRateAt(step),
     recallByEpoch: lead?.recallByEpoch ?? [],
   };
+}
+
+/** Awaits the session's hook. A client that asks for the status joins whatever the shards hold by now: then this session is over. */
+export async function afterStep(session: Session, report: StepReport): Promise<void> {
+  await session.onStep?.(report, async () => {
+    const states = await session.client.status(session.signal);
+    if (!isWhole(states) || states[0]!.incarnation !== session.incarnation) throw seededAnew();
+    return states[0]!.statistics;
+  });
+}
+
+export function seededAnew(): LookalikeError {
+  return new LookalikeError('conflict', 'A parameter shard lost its state, or was given another.');
 }

@@ -3,7 +3,7 @@ import type { ParameterClient } from '../sync/protocol.ts';
 import { runClocked } from './clocked-loop.ts';
 import { runDownpour } from './downpour-loop.ts';
 import { FlatHead } from './flat-head.ts';
-import { RETRY_MS, isWhole } from './session.ts';
+import { RETRY_MS, isWhole, seededAnew } from './session.ts';
 import type { ReplicaOptions, Session } from './session.ts';
 
 /** Failures without a step in between, each after the client's own time limit, before shards that do not answer are reported. */
@@ -19,9 +19,9 @@ export async function trainReplica(options: ReplicaOptions): Promise<void> {
   const { signal, connect, pause, onWaiting, program } = options;
   const head = new FlatHead(program);
   let numFailures = 0;
-  const onStep: ReplicaOptions['onStep'] = (report, client) => {
+  const onStep: ReplicaOptions['onStep'] = (report, ask) => {
     numFailures = 0;
-    return options.onStep?.(report, client);
+    return options.onStep?.(report, ask);
   };
   try {
     for (;;) {
@@ -62,16 +62,19 @@ async function runSession(options: ReplicaOptions, client: ParameterClient, head
 async function positionOf(
   client: ParameterClient,
   { lead, plan, rank, signal }: ReplicaOptions,
-): Promise<Pick<Session, 'step' | 'numPushes' | 'seededAt'>> {
-  const all = (await client.status(signal)).map(({ statistics }) => statistics);
+): Promise<Pick<Session, 'incarnation' | 'step' | 'numPushes' | 'seededAt'>> {
+  const states = await client.status(signal);
+  if (!isWhole(states)) throw seededAnew();
+  const { incarnation } = states[0]!;
+  const all = states.map(({ statistics }) => statistics);
   const numPushes = Math.min(...all.map(({ nextStepBySlice }) => nextStepBySlice[rank] ?? 0));
   if (plan.mode.kind === 'async') {
     const seededAt = plan.stepOf(Math.min(...all.map(({ step, numPushes: since }) => step - since)));
-    return { step: seededAt + numPushes * plan.mode.pushEvery, numPushes, seededAt };
+    return { incarnation, step: seededAt + numPushes * plan.mode.pushEvery, numPushes, seededAt };
   }
   // The lead may have to judge a step whose gradients it has pushed already; a repeated push has no effect.
   const step = lead ? Math.min(...all.map(({ step: applied }) => applied)) : numPushes;
-  return { step, numPushes, seededAt: 0 };
+  return { incarnation, step, numPushes, seededAt: 0 };
 }
 
 async function untilSeeded(client: ParameterClient, { signal, pause, onWaiting }: ReplicaOptions): Promise<void> {

@@ -11,7 +11,7 @@ import { hasTfjsNode } from '../../../infra/compute/tfjs-node-package.ts';
 import { loadConfig } from '../../../infra/config/env.ts';
 import { modelSummaryOf } from '../../../infra/models/model-summary.ts';
 import { runTraining } from '../../../infra/training/run-training.ts';
-import { trainingDerivation } from '../../../infra/training/train-and-publish.ts';
+import { trainingDerivation } from '../../../infra/training/prepare-stage.ts';
 import { temporaryFolder } from '../artifacts/temporary-folder.ts';
 import { TRAIN, isAlive, openWorkshop, trainersOf } from './workshop.ts';
 import type { Workshop } from './workshop.ts';
