@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Preprocessing } from '../../../contracts/model.ts';
 import type { Pixels } from '../../../lib/images/decode.ts';
 import { randomFrom } from '../../../lib/images/random.ts';
 import { resample } from '../../../lib/images/resample.ts';
 import { WEIGHT_ONE, planResample } from '../../../lib/images/resample-plan.ts';
-import { kernelModule } from '../../../tools/build-kernels.ts';
 
 /** Leaves the values of the picture. */
 const BYTES: Pick<Preprocessing, 'mean' | 'std'> = { mean: [0, 0, 0], std: [1, 1, 1] };
@@ -108,11 +106,5 @@ describe('resample', () => {
       }
       expect(columns.first + columns.length).toBeLessThanOrEqual(source);
     }
-  });
-
-  it('runs the kernels that their sources compile to', () => {
-    const committed = readFileSync(new URL('../../../lib/images/kernels/wasm-module.ts', import.meta.url), 'utf8');
-    // Not `toBe`, whose report of a difference would print all of both.
-    expect(committed === kernelModule('lib/images/kernels'), 'run `npm run build:kernels` and commit').toBe(true);
   });
 });
