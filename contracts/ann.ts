@@ -13,7 +13,10 @@ export type IvfCodes =
   | { kind: 'flat' }
   /** One byte a dimension. */
   | { kind: 'sq8' }
-  /** Residual product quantisation: `m` sub-vectors of `bits` each; `opq`: rotated first. */
+  /**
+   * Residual product quantisation: `m` sub-vectors of `bits` each; `opq`: rotated first. `m` 0: the largest divisor of the
+   * dimension that leaves each 8 dimensions or more.
+   */
   | { kind: 'pq'; m: number; bits: 4 | 8; opq: boolean };
 
 /** How to build an index; a discriminated union so that each kind owns its parameters. */

@@ -6,7 +6,7 @@ import { Rows } from '../rows.ts';
 import { nprobeFor } from './auto.ts';
 import { searchMany } from './batch.ts';
 import { buildIvf } from './build.ts';
-import { checkIvf } from './check.ts';
+import { checkIvf, withParts } from './check.ts';
 import { loadIvf } from './load.ts';
 import { imbalanceOf, PARTS } from './parts.ts';
 import type { Descriptor, Layout, PlacedIvf } from './parts.ts';
@@ -129,9 +129,9 @@ export const ivf: IndexKindModule<IvfSpec> = {
   bounds: { numLists: [0, 1_000_000], nprobe: [0, 1_000_000], rescore: [0, 1000], seed: [0, 0xffffffff] },
   check: checkIvf,
   async build(spec, vectors, options) {
-    return new IvfIndex(spec, await buildIvf(spec, vectors, options), options.machine);
+    return new IvfIndex(spec, await buildIvf(withParts(spec, vectors.dim), vectors, options), options.machine);
   },
   load(spec, vectors, { machine, section }) {
-    return Promise.resolve(new IvfIndex(spec, loadIvf(spec, vectors, section), machine));
+    return Promise.resolve(new IvfIndex(spec, loadIvf(withParts(spec, vectors.dim), vectors, section), machine));
   },
 };

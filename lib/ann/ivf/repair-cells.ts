@@ -4,6 +4,11 @@ import type { TrainingRows } from './kmeans.ts';
 /** Below this share of the mean count a cell is too small, above this multiple too large. */
 const TOO_SMALL = 1 / 16;
 const TOO_LARGE = 2.5;
+/** From this multiple on, a cell is halved even at the cost of one that is merely smaller than the mean. */
+const CROWD = 5;
+
+/** How far to either side, of the way to that row. */
+const ASIDE = 0.25;
 
 interface CellsToRepair {
   /** f32 [numCells, dim], changed in place. */
@@ -16,14 +21,18 @@ interface CellsToRepair {
   random: () => number;
 }
 
-/** Moves each empty or tiny cell onto a random row of one of the largest, which thereby halves at the next step. */
+/**
+ * Gives each empty or tiny cell, and small ones where there are crowds, to one of the largest: both are set beside its centre,
+ * on either side along the way to a random row of it, so that it halves at the next step.
+ */
 export function repairCells({ centres, counts, cells, rows, count, random }: CellsToRepair): void {
   const mean = count / counts.length;
   const order = [...counts.keys()].sort((a, b) => counts[b]! - counts[a]! || a - b);
   const donorOf = new Map<number, number>();
   for (let small = order.length - 1, large = 0; large < small; small--, large++) {
     const [from, to] = [order[large]!, order[small]!];
-    if (counts[to]! >= mean * TOO_SMALL || counts[from]! < 2) break;
+    const isSpared = counts[from]! >= mean * CROWD ? counts[to]! >= mean : counts[to]! >= mean * TOO_SMALL;
+    if (isSpared || counts[from]! < 2) break;
     if (counts[to]! > 0 && counts[from]! < mean * TOO_LARGE) break;
     donorOf.set(from, to);
   }
@@ -39,5 +48,13 @@ export function repairCells({ centres, counts, cells, rows, count, random }: Cel
     const start = (row * stride) / 4;
     // Reservoir sampling: the met-th row takes the place with probability 1 / met.
     if (random() * met < 1) centres.set(data.subarray(start, start + dim), to * dim);
+  }
+  for (const [from, to] of donorOf) {
+    for (let d = 0; d < dim; d++) {
+      const middle = centres[from * dim + d]!;
+      const aside = ASIDE * (centres[to * dim + d]! - middle);
+      centres[from * dim + d] = middle - aside;
+      centres[to * dim + d] = middle + aside;
+    }
   }
 }

@@ -118,6 +118,27 @@ describe('an inverted file', () => {
 
   it('refuses codes that do not fit the dimension, and says which do', () => {
     const pq = specOf({ kind: 'pq', m: 5, bits: 8, opq: false })('l2');
-    expect(() => createBuilder(pq, 12)).toThrow('Use one of 1, 2, 3, 4, 6, 12.');
+    expect(() => createBuilder(pq, 12)).toThrow('Use one of 1, 2, 3, 4, 6, 12, or 0 for one that suits.');
+  });
+
+  it.each([
+    [24, 3],
+    [20, 2],
+    [7, 1],
+  ])('with m 0 cuts %i dimensions into %i parts of equal length', async (dim, m) => {
+    const rows = seededVectors(400, dim, 22);
+    const spec = (parts: number): IndexSpec => ({
+      ...{ kind: 'ivf', metric: 'l2', numLists: 8, nprobe: 8, rescore: 0, seed: 4 },
+      codes: { kind: 'pq', m: parts, bits: 8, opq: false },
+    });
+    const [free, given] = await Promise.all([0, m].map((parts) => buildOf(spec(parts), rows)));
+    expect((await sectionsOf(await fileOf(free!)))['codes']).toHaveLength(400 * m);
+    const again = await loadWith(free!, await sectionsOf(await fileOf(free!)));
+    expect(again.spec).toEqual(spec(0));
+    for (const query of rows.slice(0, 10)) {
+      const found = given!.search(query, { k: 5 });
+      expect(free!.search(query, { k: 5 })).toEqual(found);
+      expect(again.search(query, { k: 5 })).toEqual(found);
+    }
   });
 });
