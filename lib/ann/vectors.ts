@@ -13,6 +13,9 @@ export interface Vectors {
   readonly size: number;
 }
 
+/** Longer vectors are refused: sums of their products leave what f32 holds, and scores that are no numbers have no order. */
+export const MAX_LENGTH = 1e18;
+
 /** @throws LookalikeError `dimensionMismatch` | `nonFinite` */
 export function checkVector(vector: Float32Array, dim: number, what: string): void {
   if (vector.length !== dim) {
@@ -22,14 +25,16 @@ export function checkVector(vector: Float32Array, dim: number, what: string): vo
       { expected: dim, got: vector.length },
     );
   }
-  for (let i = 0; i < dim; i++) {
-    if (!Number.isFinite(vector[i])) {
-      throw new LookalikeError(
-        'nonFinite',
-        `Expected ${what} to be finite numbers, got ${vector[i]} at position ${i}.`,
-      );
-    }
-  }
+  let sum = 0;
+  for (let i = 0; i < dim; i++) sum += vector[i]! * vector[i]!;
+  if (sum <= MAX_LENGTH ** 2) return;
+  const at = vector.findIndex((value) => !Number.isFinite(value));
+  throw new LookalikeError(
+    'nonFinite',
+    at < 0
+      ? `Expected ${what} to be at most ${MAX_LENGTH} long, so that scores are finite, got ${Math.sqrt(sum)}. Scale it down.`
+      : `Expected ${what} to be finite numbers, got ${vector[at]} at position ${at}.`,
+  );
 }
 
 /** What the metric compares: unit vectors under cosine, else the vector itself. */
