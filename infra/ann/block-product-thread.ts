@@ -53,11 +53,10 @@ const places = new Map<number, Place>();
 
 function placeOf({ memoryId, memory }: Extract<ProductRequest, { kind: 'steps' }>): Place {
   let place = places.get(memoryId);
-  if (memory !== undefined) {
+  if (place === undefined) {
     const shared = memory as WebAssembly.Memory;
     places.set(memoryId, (place = { memory: shared, run: instantiateKernels(shared) }));
   }
-  if (place === undefined) throw new Error('Expected the memory of an index before steps on it.');
   return place;
 }
 

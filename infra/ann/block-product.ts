@@ -5,8 +5,7 @@ import type { BlockProduct, ProductStep } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 
 export type ProductRequest =
-  /** `memory`: where the thread does not have it yet, or it has grown. */
-  | { kind: 'steps'; memoryId: number; memory?: object; dim: number; steps: readonly ProductStep[] }
+  | { kind: 'steps'; memoryId: number; memory: object; dim: number; steps: readonly ProductStep[] }
   | { kind: 'forget'; memoryId: number }
   /** End when all that was asked before is done. */
   | { kind: 'close' };
@@ -18,8 +17,6 @@ interface Thread {
   worker: Worker;
   /** What it was given and has not answered, in order. */
   waiting: { done: () => void; failed: (error: Error) => void }[];
-  /** How many bytes each memory had when it was sent. Every copy that arrives weighs as much to the collector of garbage. */
-  sent: Map<number, number>;
 }
 
 /**
@@ -34,10 +31,7 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
 
   /** Tells threads to drop a memory that nobody else holds any longer. */
   const forgotten = new FinalizationRegistry<number>((memoryId) => {
-    for (const { worker, sent } of threads) {
-      sent.delete(memoryId);
-      worker.postMessage({ kind: 'forget', memoryId } satisfies ProductRequest);
-    }
+    for (const { worker } of threads) worker.postMessage({ kind: 'forget', memoryId } satisfies ProductRequest);
   });
 
   function idOf(memory: object): number {
@@ -52,7 +46,7 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
 
   function start(): Thread {
     const worker = new Worker(new URL(`./block-product-thread${extname(import.meta.url)}`, import.meta.url));
-    const thread: Thread = { worker, waiting: [], sent: new Map() };
+    const thread: Thread = { worker, waiting: [] };
     const end = (error: Error): void => {
       threads.delete(thread);
       for (const { failed } of thread.waiting.splice(0)) failed(error);
@@ -83,11 +77,7 @@ export function startBlockProduct(size: number): BlockProduct & AsyncDisposable 
       return new Promise((done, failed) => {
         least.waiting.push({ done, failed });
         least.worker.ref();
-        const memoryId = idOf(memory);
-        const { byteLength } = (memory as WebAssembly.Memory).buffer;
-        const isNew = least.sent.get(memoryId) !== byteLength;
-        least.sent.set(memoryId, byteLength);
-        const request: ProductRequest = { kind: 'steps', memoryId, ...(isNew ? { memory } : {}), dim, steps };
+        const request: ProductRequest = { kind: 'steps', memoryId: idOf(memory), memory, dim, steps };
         least.worker.postMessage(request);
       });
     },

@@ -13,6 +13,8 @@ import { Turns } from './turns.ts';
 
 /** Multiplications and additions asked for at once: some milliseconds, beside which asking costs little. */
 const ASKED_AT_ONCE = 2 ** 27;
+/** So often at least it is looked at whether bytes tell enough. */
+const MAX_BLOCKS = 8;
 /** Answers read between two pauses. */
 const PAUSE_ROWS = 16_384;
 
@@ -63,7 +65,8 @@ export async function searchBlocks(
       const { slice } = room;
       slice.begin(queries.subarray(from * dim, to * dim), bars + from * 4);
       // One block of copies at a time; else as many as are worth asking for.
-      const numBlocks = listAt === 0 ? Math.max(1, Math.floor(ASKED_AT_ONCE / (blockRows * width * dim))) : 1;
+      const fitting = Math.floor(ASKED_AT_ONCE / (blockRows * width * dim));
+      const numBlocks = listAt === 0 ? Math.max(1, Math.min(fitting, MAX_BLOCKS)) : 1;
       const turns = new Turns(best);
       for (let at = first; at < end; at += numBlocks * blockRows) {
         throwIfAborted(signal);

@@ -1,6 +1,7 @@
 import type { AnnMachine, Metric } from '../../../contracts/ann.ts';
 import { runCalls } from '../run-calls.ts';
 import type { Call } from '../run-calls.ts';
+import { MAX_LENGTH } from '../vectors.ts';
 import type { Vectors } from '../vectors.ts';
 import { kernelError, underflow } from './margin.ts';
 
@@ -22,10 +23,10 @@ export interface Screen {
 const CENTRE_ROWS = 4096;
 /** Rows between two pauses, in which an abort can arrive. */
 const PAUSE_ROWS = 1024;
-/** Longer rows have products that f32 cannot hold in all their steps. */
-const MAX_NORM = 1e18;
+/** Of the 4 GiB that an index may take, so that searches have room. */
+const MAX_BYTES = 3.5 * 2 ** 30;
 
-/** Codes the rows: dim + 16 bytes each. `undefined` where rows are too long. @throws LookalikeError `cancelled` */
+/** Codes the rows: dim + 16 bytes each. `undefined` where these find no room. @throws LookalikeError `cancelled` */
 export async function screenRows(
   vectors: Vectors,
   metric: Metric,
@@ -34,7 +35,8 @@ export async function screenRows(
   signal?: AbortSignal,
 ): Promise<Screen | undefined> {
   const { kernels, address, dim, size } = vectors;
-  if (!(largestNorm <= MAX_NORM)) return undefined;
+  // A file may hold what no builder takes: longer rows.
+  if (kernels.usedBytes + size * (dim + 16) > MAX_BYTES || !(largestNorm <= MAX_LENGTH)) return undefined;
   const mean = centreOf(vectors);
   const centreNorm = Math.sqrt(mean.reduce((sum, value) => sum + value ** 2, 0));
   const isL2 = metric === 'l2';

@@ -21,3 +21,22 @@ test('what was asked before the close is still done, and nothing after it', asyn
   await closed;
   await expect(product.run(kernels.memory, 2, [step])).rejects.toMatchObject({ code: 'cancelled' });
 });
+
+test('products of bytes are exact at the ends of their ranges', async () => {
+  await using product = startBlockProduct(1);
+  const kernels = new Kernels();
+  const dim = 515;
+  for (const [row, query] of [
+    [255, 64],
+    [255, -64],
+    [1, 64],
+    [1, -64],
+  ] as const) {
+    const rows = kernels.place(new Uint8Array(3 * dim).fill(row));
+    const queries = kernels.place(new Int8Array(dim * 16).fill(query));
+    const out = kernels.allocate(3 * 16 * 4);
+    const then = { name: 'heapSort', args: [out, out, 0] };
+    await product.run(kernels.memory, dim, [{ format: 'bytes', rows, numRows: 3, queries, numQueries: 16, out, then }]);
+    expect([...kernels.i32(out, 48)]).toEqual(Array(48).fill((row - 128) * query * dim));
+  }
+});

@@ -158,14 +158,16 @@ export function itKeepsTheContract(plan: Neighbours['plan'], specOf: (metric: Me
     const sections = await sectionsOf(await fileOf(index));
     const others = await sectionsOf(await fileOf(more));
     let numOfOtherSize = 0;
-    for (const name of Object.keys(sections).filter((each) => each !== 'vectors')) {
+    const names = Object.keys(sections).filter((name) => name !== 'vectors');
+    for (const name of names) {
       if (others[name]!.length === sections[name]!.length) continue;
       numOfOtherSize++;
       await expect(loadWith(index, { ...sections, [name]: others[name]! })).rejects.toMatchObject({
         code: 'corruptArtifact',
       });
     }
-    expect(numOfOtherSize).toBeGreaterThan(0);
+    // Exact has no structure.
+    expect(numOfOtherSize > 0).toBe(names.length > 0);
     const file = await fileOf(index);
     for (const at of [file.length - 70, file.length >> 1, 60]) {
       const damaged = Buffer.from(file);
