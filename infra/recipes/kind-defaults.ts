@@ -22,7 +22,7 @@ export const OPTIMIZER_DEFAULTS: Record<TrainConfig['optimizer']['kind'], Omit<T
 const IVF_CODES_DEFAULTS: Parameters<IvfCodes> = {
   flat: {},
   sq8: {},
-  pq: { m: 16, bits: 8, opq: false },
+  pq: { m: 0, bits: 8, opq: false },
 };
 
 /** Without the metric: it means the same to every kind, so it stays as it was. */

@@ -77,7 +77,7 @@ const Index = z.discriminatedUnion('kind', [
       z.strictObject({ kind: z.literal('sq8') }),
       z.strictObject({
         kind: z.literal('pq'),
-        m: count.max(256),
+        m: z.int().min(0).max(256),
         bits: z.union([z.literal(4), z.literal(8)]),
         opq: z.boolean(),
       }),
