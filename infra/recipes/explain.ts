@@ -16,7 +16,7 @@ function explain(issue: z.core.$ZodIssue, config: JsonObject, known: JsonObject)
   const choices =
     issue.code === 'invalid_value'
       ? issue.values.map(String)
-      : at.at(-1) === 'kind' && kinds !== undefined && Object.keys(kinds);
+      : issue.code !== 'custom' && at.at(-1) === 'kind' && kinds !== undefined && Object.keys(kinds);
   const got = `got ${JSON.stringify(given) ?? 'nothing'}`;
   if (choices) {
     const meant = typeof given === 'string' ? nearest(given, choices) : undefined;

@@ -1,6 +1,6 @@
 import type { AutoSpec, IndexSpec, IvfCodes } from '../../contracts/ann.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { LossConfig, TrainConfig } from '../../contracts/training.ts';
+import type { DataParallelConfig, LossConfig, TrainConfig } from '../../contracts/training.ts';
 
 type Parameters<T extends { kind: string }> = { [K in T['kind']]: Omit<Extract<T, { kind: K }>, 'kind'> };
 
@@ -16,6 +16,25 @@ export const LOSS_DEFAULTS: Parameters<LossConfig> = {
 export const OPTIMIZER_DEFAULTS: Record<TrainConfig['optimizer']['kind'], Omit<TrainConfig['optimizer'], 'kind'>> = {
   adam: { learningRate: 5e-3, weightDecay: 1, momentum: 0.9 },
   sgd: { learningRate: 0.1, weightDecay: 0.05, momentum: 0.9 },
+};
+
+type PartOf<Key extends 'exchange' | 'mode' | 'compression'> = Parameters<DataParallelConfig[Key]>;
+
+/** What the parts of a data-parallel training are given when only their kind is chosen. */
+const EXCHANGE_DEFAULTS: PartOf<'exchange'> = { parameterServer: { shards: 2 }, allReduce: { bucketBytes: 1_048_576 } };
+const MODE_DEFAULTS: PartOf<'mode'> = {
+  sync: { backups: 0 },
+  ssp: { staleness: 2 },
+  async: { pushEvery: 1, fetchEvery: 1 },
+};
+const COMPRESSION_DEFAULTS: PartOf<'compression'> = { none: {}, fp16: {}, topK: { share: 0.01 }, oneBit: {} };
+
+/** How a training is spread when it is only said that it is: in step, exactly, by two processes. */
+export const DATA_PARALLEL_DEFAULTS: DataParallelConfig = {
+  replicas: 2,
+  exchange: { kind: 'parameterServer', ...EXCHANGE_DEFAULTS.parameterServer },
+  mode: { kind: 'sync', ...MODE_DEFAULTS.sync },
+  compression: { kind: 'none' },
 };
 
 /** What codes of an inverted file are given when only their kind is chosen. */
@@ -44,6 +63,9 @@ export const KINDS: Readonly<
 > = {
   'train.loss': { defaults: LOSS_DEFAULTS, shared: [] },
   'train.optimizer': { defaults: OPTIMIZER_DEFAULTS, shared: [] },
+  'train.dataParallel.exchange': { defaults: EXCHANGE_DEFAULTS, shared: [] },
+  'train.dataParallel.mode': { defaults: MODE_DEFAULTS, shared: [] },
+  'train.dataParallel.compression': { defaults: COMPRESSION_DEFAULTS, shared: [] },
   index: { defaults: INDEX_DEFAULTS, shared: ['metric'] },
   'index.codes': { defaults: IVF_CODES_DEFAULTS, shared: [] },
 };

@@ -4,7 +4,7 @@ import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import { explainIssues } from './explain.ts';
-import { KINDS } from './kind-defaults.ts';
+import { DATA_PARALLEL_DEFAULTS, KINDS } from './kind-defaults.ts';
 import { nearest } from './nearest.ts';
 import { RECIPES } from './recipes.ts';
 import { RetrainConfigSchema } from './schema.ts';
@@ -24,7 +24,8 @@ export function listRecipes(): { name: string; about: string; config: RetrainCon
 
 /**
  * The full configuration of a run: recipe, then file, then single settings. Where another `kind` of loss, optimiser or index is
- * chosen, what is not said about it takes that kind's defaults; parameters of the kind before do not stay.
+ * chosen, what is not said about it takes that kind's defaults; parameters of the kind before do not stay. Likewise a training that
+ * is spread over processes takes defaults for what is not said about how.
  * @throws LookalikeError `invalidInput` naming every key that is unknown or out of range, and what was probably meant
  */
 export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: RecipeChoice = {}): RetrainConfig {
@@ -35,13 +36,15 @@ export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: Rec
     const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`;
     throw new LookalikeError('invalidInput', `Expected a recipe of ${names.join(', ')}; got "${recipe}".${hint}`);
   }
-  const known = structuredClone(found.config) as unknown as JsonObject;
+  const recipeConfig = structuredClone(found.config) as unknown as JsonObject;
   const overrides = typeof file === 'string' ? readConfigFile(file) : (file ?? {});
   if (!isPlainObject(overrides)) {
     throw new LookalikeError('invalidInput', 'Expected the configuration file to hold an object.');
   }
   // All settings at once: which of them stands first must not decide what a change of kind leaves of the others.
   const settings = set.map(parseSetting).reduce((all, next) => merged(all, next, null), {});
+  const asked = merged(merged({}, overrides, null), settings, null);
+  const known = isSpread(asked) ? merged(SPREAD, recipeConfig, null) : recipeConfig;
   const config = merged(merged(known, overrides, ''), settings, '');
   const parsed = RetrainConfigSchema.safeParse(config);
   if (!parsed.success) {
@@ -49,6 +52,15 @@ export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: Rec
     throw new LookalikeError('invalidInput', `The configuration is not usable.\n${faults}`);
   }
   return parsed.data;
+}
+
+const SPREAD: JsonObject = {
+  train: { dataParallel: structuredClone(DATA_PARALLEL_DEFAULTS) as unknown as JsonObject },
+};
+
+/** Whether overrides spread the training over processes, or say how. */
+function isSpread({ train }: JsonObject): boolean {
+  return isPlainObject(train) && (train['strategy'] === 'dataParallel' || train['dataParallel'] !== undefined);
 }
 
 function readConfigFile(path: string): unknown {

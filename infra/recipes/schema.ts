@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { METRICS, ROW_STORAGES } from '../../contracts/ann.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
+import { DataParallelSchema, contradictionsOf } from './data-parallel-schema.ts';
 
 const share = z.number().min(0).max(1);
 const count = z.int().min(1);
@@ -14,7 +15,8 @@ const Loss = z.discriminatedUnion('kind', [
 
 const Train = z
   .strictObject({
-    strategy: z.literal('single'),
+    strategy: z.enum(['single', 'dataParallel']),
+    dataParallel: DataParallelSchema.optional(),
     dim: count.max(4096),
     loss: Loss,
     optimizer: z.strictObject({
@@ -46,6 +48,9 @@ const Train = z
   .refine(({ optimizer: { learningRate, weightDecay } }) => learningRate * weightDecay < 1, {
     path: ['optimizer', 'weightDecay'],
     message: 'learningRate x weightDecay must stay below 1, or each step would erase the weights',
+  })
+  .superRefine((train, context) => {
+    for (const { path, message } of contradictionsOf(train)) context.addIssue({ code: 'custom', path, message });
   });
 
 const Index = z.discriminatedUnion('kind', [

@@ -117,6 +117,67 @@ describe('a change of kind', () => {
   });
 });
 
+describe('a training spread over processes', () => {
+  const spread = (...settings: string[]) => set('train.strategy=dataParallel', ...settings).train;
+  const inStep = {
+    replicas: 2,
+    exchange: { kind: 'parameterServer', shards: 2 },
+    mode: { kind: 'sync', backups: 0 },
+    compression: { kind: 'none' },
+  };
+
+  it('needs no more than to be chosen, and then differs from the recipe in nothing else', () => {
+    const { train } = set();
+    expect(spread()).toEqual({ ...train, strategy: 'dataParallel', dataParallel: inStep });
+    expect(train).not.toHaveProperty('dataParallel');
+    const file = { train: { strategy: 'dataParallel' } };
+    expect(resolveRetrainConfig({ recipe: 'demo', file }).train.dataParallel).toEqual(inStep);
+  });
+
+  it('takes the defaults of the kinds that are chosen', () => {
+    expect(spread('train.dataParallel.mode.kind=ssp').dataParallel!.mode).toEqual({ kind: 'ssp', staleness: 2 });
+    const { dataParallel } = spread(
+      'train.dataParallel.replicas=8',
+      'train.dataParallel.exchange.shards=3',
+      'train.dataParallel.mode.kind=async',
+      'train.dataParallel.mode.fetchEvery=5',
+      'train.dataParallel.compression.kind=topK',
+    );
+    expect(dataParallel).toEqual({
+      replicas: 8,
+      exchange: { kind: 'parameterServer', shards: 3 },
+      mode: { kind: 'async', pushEvery: 1, fetchEvery: 5 },
+      compression: { kind: 'topK', share: 0.01 },
+    });
+  });
+
+  it.each([
+    [['replicas=3'], 'train.dataParallel.replicas: must divide train.labelsPerBatch (64) without rest'],
+    [['replicas=0'], 'train.dataParallel.replicas: expected number to be >=1, got 0'],
+    [['mode.backups=2'], 'train.dataParallel.mode.backups: must stay below the replicas (2)'],
+    [['exchange.kind=allReduce'], 'train.dataParallel.exchange.kind: the ring is not available yet'],
+    [['exchange.kind=allReduce', 'mode.kind=ssp'], 'a ring of replicas goes in step: mode ssp needs parameterServer'],
+    [['mode.kind=bsp'], 'train.dataParallel.mode.kind: expected one of sync, ssp, async, got "bsp".'],
+    [['mode.staleness=1'], 'train.dataParallel.mode of kind sync has kind, backups'],
+    [['exchange.shard=3'], 'Did you mean "train.dataParallel.exchange.shards"?'],
+    [['compression.kind=topK', 'compression.share=0'], 'train.dataParallel.compression.share'],
+  ])('is refused with the reason where it contradicts itself (%s)', (settings, reason) => {
+    const all = ['train.strategy=dataParallel', ...settings.map((setting) => `train.dataParallel.${setting}`)];
+    expect(refusal({ set: all })).toContain(reason);
+  });
+
+  it('is refused where a slice would have nothing to compare', () => {
+    const settings = ['train.strategy=dataParallel', 'train.dataParallel.replicas=64'];
+    expect(set(...settings).train.dataParallel!.replicas).toBe(64);
+    expect(refusal({ set: [...settings, 'train.loss.kind=supCon'] })).toContain('at most 32 replicas');
+  });
+
+  it('must be chosen: its settings alone are not ignored in silence', () => {
+    const message = refusal({ set: ['train.dataParallel.replicas=4'] });
+    expect(message).toContain('train.strategy: train.dataParallel says how strategy dataParallel works; choose it');
+  });
+});
+
 describe('a fault', () => {
   it.each([
     ['train.epoch=3', 'train.epoch: unknown key. Did you mean "train.epochs"?'],
