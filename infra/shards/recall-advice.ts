@@ -77,7 +77,8 @@ export function recallAdvice<S extends IndexSpec>(spec: S): string {
 
 function codeKnobs(codes: IvfCodes): Knob[] {
   if (codes.kind !== 'pq') return [];
-  return [['codes.m', codes.m], ...(codes.bits < 8 ? [['codes.bits', codes.bits] as const] : [])];
+  const m = codes.m > 0 ? codes.m : '0, which stands for an eighth of the dimensions';
+  return [['codes.m', m], ...(codes.bits < 8 ? [['codes.bits', codes.bits] as const] : [])];
 }
 
 function listed(knobs: readonly Knob[]): string {
