@@ -7,7 +7,7 @@ import { RETRY_MS, isWhole, seededAnew } from './session.ts';
 import type { ReplicaOptions, Session } from './session.ts';
 
 /** Failures without a step in between, each after the client's own time limit, before shards that do not answer are reported. */
-const MAX_FAILURES = 20;
+const MAX_FAILURES = 8;
 
 /**
  * Computes one slice of every step and pushes its gradient. The lead returns when the run is over, which is then over for all: the

@@ -119,12 +119,12 @@ function scattered(centre: string, image: string): Float32Array {
   return Float32Array.from({ length: SMALL_FEATURES }, () => around() + 0.3 * off());
 }
 
-/** Living processes that train for `parent`, by the operating system's own list. */
-export function trainersOf(parent: number): number[] {
+/** Living processes of `parent` that run this entry, by the operating system's own list. */
+export function trainersOf(parent: number, entry = 'train-process'): number[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' }).split('\n');
   return lines.flatMap((line) => {
     const [pid, ppid, stat] = line.trim().split(/\s+/);
-    const isTrainer = Number(ppid) === parent && line.includes('train-process') && !stat!.startsWith('Z');
+    const isTrainer = Number(ppid) === parent && line.includes(entry) && !stat!.startsWith('Z');
     return isTrainer ? [Number(pid)] : [];
   });
 }

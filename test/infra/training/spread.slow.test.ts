@@ -1,0 +1,125 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { FIRST_STAGE } from '../../../contracts/data-parallel.ts';
+import type { DataParallelConfig, TrainConfig } from '../../../contracts/training.ts';
+import { runParameterShard } from '../../../infra/training/run-parameter-shard.ts';
+import { runReplica } from '../../../infra/training/run-replica.ts';
+import { runTraining } from '../../../infra/training/run-training.ts';
+import { temporaryFolder } from '../artifacts/temporary-folder.ts';
+import { trainSpread } from './spread.ts';
+import type { Part } from './spread.ts';
+import { TRAIN, isAlive, openWorkshop, trainersOf } from './workshop.ts';
+import type { Workshop } from './workshop.ts';
+
+const SYNC: DataParallelConfig = {
+  replicas: 2,
+  exchange: { kind: 'parameterServer', shards: 2 },
+  mode: { kind: 'sync', backups: 0 },
+  compression: { kind: 'none' },
+};
+const spread = (change: Partial<TrainConfig> = {}): TrainConfig => ({
+  ...TRAIN,
+  strategy: 'dataParallel',
+  dataParallel: SYNC,
+  checkpointEverySteps: 50,
+  ...change,
+});
+
+async function open(train: TrainConfig, holdout = true): Promise<Workshop> {
+  const workshop = await openWorkshop(temporaryFolder(), train, 'cpu', holdout);
+  onTestFinished(() => workshop.stores.close());
+  return workshop;
+}
+
+function orphans(): number[] {
+  return ['replica-process', 'parameter-shard-process'].flatMap((entry) => trainersOf(process.pid, entry));
+}
+
+describe('a synchronous training spread over processes', () => {
+  it('ends in the same bytes when replicas, the lead and a shard are killed or frozen, and leaves no process', async () => {
+    const train = spread({ epochs: 400 });
+    const expected = await trainSpread(await open(train));
+    expect(expected.reused).toBe(false);
+
+    const workshop = await open(train);
+    const faults: { at: number; role: Part['role']; index: number; by: NodeJS.Signals }[] = [
+      { at: 60, role: 'replica', index: 1, by: 'SIGKILL' },
+      { at: 160, role: 'parameters', index: 1, by: 'SIGKILL' },
+      { at: 320, role: 'replica', index: 0, by: 'SIGKILL' },
+      { at: 440, role: 'replica', index: 1, by: 'SIGSTOP' },
+      { at: 560, role: 'parameters', index: 0, by: 'SIGSTOP' },
+    ];
+    const hit: number[] = [];
+    const lost: string[] = [];
+    const steps: number[] = [];
+    const output = await trainSpread(workshop, {
+      onStep(step, parts) {
+        steps.push(step);
+        const [next] = faults;
+        const victim = parts.find(({ role, index }) => role === next?.role && index === next.index);
+        if (next === undefined || step < next.at || victim === undefined) return;
+        faults.shift();
+        hit.push(victim.pid);
+        process.kill(victim.pid, next.by);
+      },
+      onLost: ({ role, index }, code) => lost.push(`${role}-${index} ${code}`),
+    });
+    expect(faults).toEqual([]);
+    expect(lost).toEqual([
+      'replica-1 unavailable',
+      'parameters-1 unavailable',
+      'replica-0 unavailable',
+      'replica-1 unavailable',
+      'parameters-0 unavailable',
+    ]);
+    expect(output).toEqual(expected);
+    // What is redone at most: one checkpoint interval, as the lead tells it.
+    const back = steps.slice(1).map((step, i) => steps[i]! - step);
+    expect(Math.max(...back)).toBeLessThanOrEqual(train.checkpointEverySteps);
+    expect(hit.filter(isAlive)).toEqual([]);
+    expect(orphans()).toEqual([]);
+
+    const { config, input } = workshop;
+    const again = { run: 'test/again', stage: FIRST_STAGE, train: input };
+    expect(await runReplica({ config, input: { ...again, rank: 1 } })).toBeNull();
+    const found = await runReplica({ config, input: { ...again, rank: 0 } });
+    expect(found).toEqual({ output: { ...output, reused: true }, next: null });
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 500);
+    const idle = runParameterShard({ config, input: { ...again, shard: 0 }, signal: abort.signal });
+    await expect(idle).rejects.toMatchObject({ code: 'cancelled' });
+  }, 180_000);
+
+  it('goes through both stages where items are withheld to judge by', async () => {
+    const workshop = await open(spread({ epochs: 4, patience: 2 }), false);
+    const { model, metrics } = await trainSpread(workshop);
+    const { artifacts } = workshop.stores;
+    const { inputs, metrics: own } = (await artifacts.get(model)).manifest;
+    const judged = (await artifacts.get(inputs['judged']!)).manifest;
+    expect(own['numPictures']).toBe(24);
+    expect(judged.metrics['numPictures']).toBe(24 - (judged.metrics['numQueries'] as number));
+    expect(own['numEpochs']).toBe((judged.metrics['bestEpoch'] as number) + 1);
+    expect(metrics['validationRecallAt1']).toBe(judged.metrics['validationRecallAt1']);
+    expect(await trainSpread(workshop)).toEqual({ model, metrics, reused: true });
+  }, 120_000);
+});
+
+describe('a frozen process', () => {
+  it('is killed, and reported so that another takes its place', async () => {
+    const { config, input } = await open({ ...TRAIN, epochs: 100_000 });
+    let frozen = 0;
+    const run = runTraining({
+      config,
+      input,
+      onProgress() {
+        if (frozen !== 0) return;
+        [frozen] = trainersOf(process.pid) as [number];
+        process.kill(frozen, 'SIGSTOP');
+      },
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('frozen') as string,
+    });
+    expect(isAlive(frozen)).toBe(false);
+  });
+});
