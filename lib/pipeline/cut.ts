@@ -66,21 +66,36 @@ export function cutByCost(model: Model, options: CutOptions): Cut {
  * @throws LookalikeError `invalidInput` when a name is unknown or out of order, or a stage does not fit
  */
 export function cutByHand(model: Model, firstLayers: readonly string[], options: CutOptions): Cut {
-  const names = namesOf(model);
-  const starts = [0, ...firstLayers.map((name) => names.indexOf(name))];
-  const wrong = firstLayers.find((_, i) => starts[i + 1]! <= starts[i]!);
-  if (wrong !== undefined || starts.length !== options.pipeline.numStages) {
-    throw new LookalikeError(
-      'invalidInput',
-      `Expected ${options.pipeline.numStages - 1} layer(s) at which stages begin, in the order of ${names.slice(1).join(', ')}; got ` +
-        `${firstLayers.join(', ') || 'none'}.`,
-    );
-  }
-  const cut = plansOf(model, starts, options);
+  const { numStages } = options.pipeline;
+  if (firstLayers.length !== numStages - 1) throw misplaced(model, firstLayers, numStages);
+  const cut = plansOf(model, startsAt(model, firstLayers), options);
   if (cut.some(({ memoryBytes }) => memoryBytes > options.machine.memoryBytes)) {
     throw tooLarge(cut, options.machine.memoryBytes);
   }
   return cut;
+}
+
+/** The stages that begin at the first layer and at the named ones. @throws LookalikeError `invalidInput` as {@link cutByHand} */
+export function partsAt(model: Model, firstLayers: readonly string[]): ModelPart[] {
+  const starts = startsAt(model, firstLayers);
+  return starts.map((start, stage) => partOf(model, start, starts[stage + 1] ?? model.layers.length + 1));
+}
+
+function startsAt(model: Model, firstLayers: readonly string[]): number[] {
+  const names = namesOf(model);
+  const starts = [0, ...firstLayers.map((name) => names.indexOf(name))];
+  if (starts.slice(1).some((start, i) => start <= starts[i]!)) {
+    throw misplaced(model, firstLayers, firstLayers.length + 1);
+  }
+  return starts;
+}
+
+function misplaced(model: Model, firstLayers: readonly string[], numStages: number): LookalikeError {
+  return new LookalikeError(
+    'invalidInput',
+    `Expected ${numStages - 1} layer(s) at which stages begin, in the order of ${namesOf(model).slice(1).join(', ')}; got ` +
+      `${firstLayers.join(', ') || 'none'}.`,
+  );
 }
 
 /** First layer of each stage, so that the largest cost of a stage is least. */
@@ -131,10 +146,7 @@ function plansOf(model: Model, starts: readonly number[], options: CutOptions): 
 /** Links `start`..`end`-1 of layers and loss as stage number `stage`. */
 function planOf(model: Model, start: number, end: number, stage: number, options: CutOptions): StagePlan {
   const { pipeline, microBatchRows, numMoments, machine } = options;
-  const part: ModelPart = {
-    layers: model.layers.slice(start, end),
-    loss: end > model.layers.length ? model.loss : null,
-  };
+  const part = partOf(model, start, end);
   const links = [...part.layers, ...(part.loss === null ? [] : [part.loss])];
   const parameterBytes = layoutOf(part).length * FLOAT_BYTES;
   const rowBytes = (shape: readonly number[]): number => microBatchRows * sizeOf(shape) * FLOAT_BYTES;
@@ -153,6 +165,10 @@ function planOf(model: Model, start: number, end: number, stage: number, options
     computeSeconds: ((part.loss === null ? PASSES : PASSES - 1) * flops) / machine.flopsPerSecond,
     sentBytes: part.loss === null ? rowBytes(part.layers.at(-1)!.outputShape) : 0,
   };
+}
+
+function partOf({ layers, loss }: Model, start: number, end: number): ModelPart {
+  return { layers: layers.slice(start, end), loss: end > layers.length ? loss : null };
 }
 
 function tooLarge(cut: Cut, memoryBytes: number): LookalikeError {

@@ -60,12 +60,14 @@ export function initialValues(part: ModelPart, seed: number): Float32Array {
   return values;
 }
 
-/** The flat vector as one tensor per parameter, in layout order; the caller disposes them. */
+/**
+ * The flat vector as one tensor per parameter, in layout order; the caller disposes them before it changes the vector, since some
+ * backends keep a view of it.
+ */
 export function toTensors(tf: Tf, part: ModelPart, values: Float32Array): Tensor[] {
   let at = 0;
-  // Copied, since a backend may keep the array that it is given, and the vector is updated in place.
   return specsOf(part).map(({ spec }) =>
-    tf.tensor(values.slice(at, (at += sizeOf(spec.shape))), [...spec.shape], 'float32'),
+    tf.tensor(values.subarray(at, (at += sizeOf(spec.shape))), [...spec.shape], 'float32'),
   );
 }
 

@@ -30,8 +30,15 @@ export function convnet(): Model {
   );
 }
 
+export interface FullyConnectedShape {
+  inputDim: number;
+  width: number;
+  depth: number;
+  numLabels: number;
+}
+
 /** `depth` hidden layers of `width` between `inputDim` features and `numLabels` logits: nearly all of its bytes are matrices. */
-export function fullyConnected(shape: { inputDim: number; width: number; depth: number; numLabels: number }): Model {
+export function fullyConnected(shape: FullyConnectedShape): Model {
   const hidden = Array.from({ length: shape.depth }, (_, i) => [
     dense(`hidden${i + 1}`, shape.width),
     relu(`relu${i + 1}`),

@@ -67,10 +67,10 @@ export class PartState {
         { step: this.step },
       );
     }
+    this.#tf.dispose(this.#tensors);
     this.#update(this.#state, this.#gradient, { learningRate, numUpdates: this.step });
     this.#state.step++;
     this.#gradient.fill(0);
-    this.#tf.dispose(this.#tensors);
     this.#tensors = toTensors(this.#tf, this.#part, this.#state.values);
   }
 
