@@ -64,6 +64,7 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
   const { config, run, index, shard, holdMs = 1_000, logger } = options;
   const service = new ShardService(index, shard);
   const keys = deriveRunKeys(config.dataPlane.token, run);
+  const { address, family } = await addressOf(config.dataPlane.host);
   // A context of its own: it has one doorkeeper, which asks for this run's key.
   const context = new Context();
   const door = await keepDoor(context, keys.client);
@@ -95,7 +96,7 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
   }
 
   function errorAnswer(error: unknown): Answer {
-    if (!isLookalikeError(error)) logger?.error({ err: error, shard: index }, 'A request to a parameter shard failed.');
+    if (!isLookalikeError(error)) onBug(error);
     return { header: { type: 'error' }, body: Buffer.from(JSON.stringify(encodeError(error).body)) };
   }
 
@@ -145,11 +146,14 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
     await send(from, frame.sequence, answered);
   }
 
+  const onBug = (error: unknown): void => {
+    logger?.error({ err: error, shard: index }, 'A request to a parameter shard failed.');
+  };
+
   async function serve(): Promise<void> {
-    for await (const message of messagesOf(router)) void receive(message);
+    for await (const message of messagesOf(router)) receive(message).catch(onBug);
   }
 
-  const { address, family } = await lookup(config.dataPlane.host);
   if (family === 6) router.ipv6 = true;
   await router.bind(`tcp://${family === 6 ? `[${address}]` : address}:*`).catch((error: unknown) => {
     router.close();
@@ -174,4 +178,14 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
       await served;
     },
   };
+}
+
+/** ZeroMQ listens at numeric addresses only. */
+async function addressOf(host: string): Promise<{ address: string; family: number }> {
+  try {
+    return await lookup(host);
+  } catch (error) {
+    const message = `Expected LOOKALIKE_DATA_PLANE_HOST to be an address of this machine, got "${host}".`;
+    throw new LookalikeError('unavailable', message, {}, { cause: error });
+  }
 }
