@@ -22,6 +22,6 @@ export const searchQueue = (host: string): string => `lookalike-search-${host}`;
 /**
  * How a trainer takes parts of data-parallel trainings. A part waits for the others of its run, so a part without a slot would
  * hold up a run whose parts hold the slots that another one waits for; slots for far more runs than memory allows leave no such
- * knot. One poll at a time makes trainers take turns: parts that start together spread over all of them.
+ * knot. One poll at a time leaves the next part to whichever trainer asks first.
  */
 export const PART_SLOTS = { maxConcurrentActivityTaskExecutions: 1000, maxConcurrentActivityTaskPolls: 1 } as const;
