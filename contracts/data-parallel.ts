@@ -35,7 +35,7 @@ export interface ParameterShardInput extends RunOf {
   shard: number;
 }
 
-/** Heartbeat of a replica. `loss` is that of its own slice. */
+/** Heartbeat of a replica. `loss` and `samplesPerSecond` are those of its own slices. */
 export interface ReplicaProgress extends TrainProgress {
   rank: number;
   /** Set while it waits for something else than the next parameters: for shards to be seeded, or to answer again. */

@@ -1,7 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LookalikeError } from '../../../contracts/errors.ts';
-import type { TrainConfig } from '../../../contracts/training.ts';
+import type { DataParallelConfig, TrainConfig } from '../../../contracts/training.ts';
+import { createPushEncoders } from '../../../infra/sync/push-encoders.ts';
+import { decodeGradient } from '../../../lib/sync/compression/index.ts';
+import { partition } from '../../../lib/sync/layout.ts';
+import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { planOf } from '../../../lib/train/data-parallel-plan.ts';
 import { HeadProgram } from '../../../lib/train/head-program.ts';
 import type { TrainedHead } from '../../../lib/train/head-program.ts';
@@ -215,5 +219,42 @@ describe('a replica', () => {
       code: 'invalidInput',
       message: expect.stringMatching(/at most 6 replicas.*got 7/) as string,
     });
+  });
+});
+
+describe('what compression costs', () => {
+  const train = { epochs: 40 };
+
+  /** Every gradient as it arrives at the shards. */
+  const over = (compression: DataParallelConfig['compression']) => {
+    const config = parallel({ compression }, train);
+    const encodersOf = new Map<number, ReturnType<typeof createPushEncoders>>();
+    return run(config, {
+      wrap(client, rank) {
+        const ranges = partition(client.layout.length, 2);
+        const encoders = encodersOf.get(rank) ?? createPushEncoders(compression, ranges);
+        encodersOf.set(rank, encoders);
+        const push: ParameterClient['push'] = (whole, signal) => {
+          const gradient = new Float32Array(client.layout.length);
+          encoders.encode(whole, 1).forEach(({ encoding, bytes }, i) => {
+            const { start, end } = ranges[i]!;
+            gradient.set(decodeGradient(encoding, bytes.slice(), end - start), start);
+          });
+          return client.push({ ...whole, gradient }, signal);
+        };
+        return { ...client, push };
+      },
+    });
+  };
+
+  it.each<{ compression: DataParallelConfig['compression']; drop: number }>([
+    { compression: { kind: 'fp16' }, drop: 0.05 },
+    { compression: { kind: 'topK', share: 0.1 }, drop: 0.1 },
+    { compression: { kind: 'oneBit' }, drop: 0.1 },
+  ])('in recall stays within the stated bound: $compression.kind', async ({ compression, drop }) => {
+    const [plain, compressed] = await Promise.all([over({ kind: 'none' }), over(compression)]);
+    expect(plain.recall).toBeGreaterThan(0.6);
+    expect(compressed.recall).toBeGreaterThan(plain.recall - drop);
+    expect(compressed.kernel).not.toEqual(plain.kernel);
   });
 });
