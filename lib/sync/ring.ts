@@ -23,17 +23,19 @@ export interface RingPeer {
   receive(): Promise<Uint8Array>;
 }
 
-export interface RingOptions {
+/** A vector that is summed over the ranks, in place. */
+export interface RingPart {
+  values: Float32Array;
   /** `fp16` halves the bytes: partial sums are rounded at each hop, and all ranks still end with the same values. */
   encoding: 'none' | 'fp16';
-  /** Buckets travel independently of each other, so that one is summed while others are on their way. */
-  bucketBytes: number;
 }
 
-/** Of what this rank sent: the values, and all with the messages' headers. */
 export interface RingTraffic {
+  /** Values that this rank sent. */
   valueBytes: number;
+  /** All that this rank sent and received, with the messages' headers. */
   sentBytes: number;
+  receivedBytes: number;
 }
 
 /**
@@ -44,32 +46,33 @@ export interface RingTraffic {
  */
 export class Ring {
   readonly #peer: RingPeer;
-  readonly #options: RingOptions;
+  readonly #bucketBytes: number;
   readonly #schedule: Hop[];
   readonly #inbox = new RingInbox();
-  readonly #traffic: RingTraffic = { valueBytes: 0, sentBytes: 0 };
+  readonly #traffic: RingTraffic = { valueBytes: 0, sentBytes: 0, receivedBytes: 0 };
   #operation = 0;
   #isBusy = false;
   #failure: Error | null = null;
 
-  constructor(peer: RingPeer, options: RingOptions) {
+  /** @param bucketBytes of float32: buckets travel apart, so that one is summed while others are on their way */
+  constructor(peer: RingPeer, bucketBytes: number) {
     this.#peer = peer;
-    this.#options = options;
+    this.#bucketBytes = bucketBytes;
     this.#schedule = ringSchedule(peer.rank, peer.size);
     if (peer.size > 1) void this.#pump();
   }
 
   /**
-   * Replaces `vector` by the sum of all ranks' vectors; every rank calls this the same number of times with the same length, one after
-   * the other. After a failure the vector holds neither.
-   * @param isReady awaited before a bucket is touched, so that the first ones travel while later gradients are still computed
-   * @throws LookalikeError `nonFinite` for this rank's own values; `unavailable` when a peer failed or left; `cancelled`; `conflict`
+   * Replaces the values of each part by the sum over all ranks; every rank calls this the same number of times with parts of the same
+   * lengths and encodings, one call after the other. After a failure the parts hold neither.
+   * @param isReady awaited before a range of a part is touched, so that the first ones travel while later gradients are still computed
+   * @throws LookalikeError `nonFinite` for values or sums; `unavailable` when a peer failed or left; `cancelled`; `conflict`
    */
   async allReduce(
-    vector: Float32Array,
-    { isReady, signal }: { isReady?: (range: Range) => Promise<void>; signal?: AbortSignal } = {},
+    parts: readonly RingPart[],
+    { isReady, signal }: { isReady?: (part: number, range: Range) => Promise<void>; signal?: AbortSignal } = {},
   ): Promise<void> {
-    this.#expectAlive();
+    this.expectAlive();
     if (this.#isBusy) throw new LookalikeError('conflict', 'Expected one all-reduce at a time of this rank.');
     this.#isBusy = true;
     const operation = this.#operation++;
@@ -77,14 +80,17 @@ export class Ring {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       if (signal?.aborted) onAbort();
-      this.#expectAlive();
+      this.expectAlive();
+      const buckets = parts.flatMap(({ values }, part) =>
+        bucketsOf(values.length, this.#bucketBytes).map((range) => ({ part, range })),
+      );
       await Promise.all(
-        bucketsOf(vector.length, this.#options.bucketBytes).map(async (range, bucket) => {
-          await isReady?.(range);
-          await this.#reduceBucket(vector, range, { operation, bucket });
+        buckets.map(async ({ part, range }, bucket) => {
+          await isReady?.(part, range);
+          await this.#reduceBucket(parts[part]!, range, { operation, bucket });
         }),
       );
-      this.#expectAlive();
+      this.expectAlive();
     } catch (error) {
       this.#fail(error);
       throw this.#failure as unknown;
@@ -98,32 +104,38 @@ export class Ring {
     return { ...this.#traffic };
   }
 
-  /** After the last operation: tells nobody, for others may still be at theirs. To end the ring for all, abort an operation. */
+  /** Ends the ring for every rank with this error; the others are told that it was this rank's. */
+  abort(error: LookalikeError): void {
+    this.#fail(error);
+  }
+
+  /** After the last operation: tells nobody, for others may still be at theirs. */
   close(): void {
     this.#end(new LookalikeError('cancelled', 'This rank has left the ring.'));
   }
 
-  #expectAlive(): void {
+  /** @throws LookalikeError what ended the ring */
+  expectAlive(): void {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  async #reduceBucket(vector: Float32Array, range: Range, id: Omit<MessageKey, 'hop'>): Promise<void> {
-    expectFinite(vector.subarray(range.start, range.end));
+  async #reduceBucket({ values, encoding }: RingPart, range: Range, id: Omit<MessageKey, 'hop'>): Promise<void> {
+    expectFinite(values.subarray(range.start, range.end));
     const { rank, size } = this.#peer;
-    const chunks = chunksOf(range, size).map(({ start, end }) => vector.subarray(start, end));
+    const chunks = chunksOf(range, size).map(({ start, end }) => values.subarray(start, end));
     /** A final chunk travels on as the bytes in which it came: encoding it again could round it again. */
     let final: Uint8Array | null = null;
     for (const [hop, { send, receive, adds }] of this.#schedule.entries()) {
       const isFirstFinal = !adds && final === null;
-      const bytes: Uint8Array = final ?? this.#encode(chunks[send]!);
-      if (isFirstFinal) chunks[send]!.set(this.#decode(bytes, chunks[send]!.length));
+      const bytes: Uint8Array = final ?? encode(encoding, chunks[send]!);
+      if (isFirstFinal) chunks[send]!.set(decode(encoding, bytes, chunks[send]!.length));
       this.#traffic.valueBytes += bytes.length;
       this.#traffic.sentBytes += bytes.length + MESSAGE_HEADER_BYTES;
       const sent = this.#peer.send((rank + 1) % size, encodeMessage({ ...id, hop }, bytes));
       // Sending does not hold up receiving, or a ring whose buffers are full would stand still.
       const [body] = await Promise.all([this.#inbox.take({ ...id, hop }), sent]);
       const own = chunks[receive]!;
-      const received = this.#decode(body, own.length);
+      const received = decode(encoding, body, own.length);
       if (adds) {
         for (let i = 0; i < own.length; i++) own[i] = received[i]! + own[i]!;
         expectFinite(own);
@@ -134,20 +146,13 @@ export class Ring {
     }
   }
 
-  #encode(values: Float32Array): Uint8Array {
-    return this.#options.encoding === 'fp16' ? encodeHalves(values) : bytesOf(values);
-  }
-
-  /** @throws LookalikeError `invalidInput` when ranks disagree on the length or the options */
-  #decode(bytes: Uint8Array, length: number): Float32Array {
-    return this.#options.encoding === 'fp16' ? decodeHalves(bytes, length) : decodePlain(bytes, length);
-  }
-
   /** Takes in what comes until the ring is over. */
   async #pump(): Promise<void> {
     try {
       while (this.#failure === null) {
-        const { key, body } = decodeMessage(await this.#peer.receive());
+        const message = await this.#peer.receive();
+        this.#traffic.receivedBytes += message.length;
+        const { key, body } = decodeMessage(message);
         if (key.hop === GOODBYE_HOP) throw new LookalikeError('unavailable', new TextDecoder().decode(body));
         if (key.operation > this.#operation) {
           const message = `Expected messages of all-reduce ${this.#operation} at most, got one of ${key.operation}.`;
@@ -182,6 +187,15 @@ export class Ring {
     this.#inbox.fail(error);
     return true;
   }
+}
+
+function encode(encoding: RingPart['encoding'], values: Float32Array): Uint8Array {
+  return encoding === 'fp16' ? encodeHalves(values) : bytesOf(values);
+}
+
+/** @throws LookalikeError `invalidInput` when ranks disagree on lengths or encodings */
+function decode(encoding: RingPart['encoding'], bytes: Uint8Array, length: number): Float32Array {
+  return encoding === 'fp16' ? decodeHalves(bytes, length) : decodePlain(bytes, length);
 }
 
 function expectFinite(values: Float32Array): void {

@@ -3,14 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../../lib/sync/ring-inbox.ts';
 import { ringSchedule } from '../../../lib/sync/ring-schedule.ts';
 import { Ring } from '../../../lib/sync/ring.ts';
-import type { RingOptions } from '../../../lib/sync/ring.ts';
+import type { RingPart } from '../../../lib/sync/ring.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
 import { MemoryRing } from './memory-ring.ts';
 
-const PLAIN: RingOptions = { encoding: 'none', bucketBytes: 256 };
 const vectorOf = (rank: number, length: number, operation = 0): Float32Array =>
   normals(length, randomOf('ring', rank, operation));
-const ringsOf = (memory: MemoryRing, options = PLAIN): Ring[] => memory.peers.map((peer) => new Ring(peer, options));
+const ringsOf = (memory: MemoryRing, bucketBytes = 256): Ring[] =>
+  memory.peers.map((peer) => new Ring(peer, bucketBytes));
+const plain = (values: Float32Array): RingPart[] => [{ values, encoding: 'none' }];
 
 /** Lets between none and three other turns pass. */
 function shuffled(seed: number): () => Promise<void> {
@@ -59,10 +60,10 @@ describe('Ring', () => {
         fc.integer({ min: 60, max: 2000 }),
         fc.nat(),
         async (size, length, bucketBytes, seed) => {
-          const rings = ringsOf(new MemoryRing(size, shuffled(seed)), { encoding: 'none', bucketBytes });
+          const rings = ringsOf(new MemoryRing(size, shuffled(seed)), bucketBytes);
           for (let operation = 0; operation < 2; operation++) {
             const vectors = rings.map((_, rank) => vectorOf(rank, length, operation));
-            await Promise.all(rings.map((ring, rank) => ring.allReduce(vectors[rank]!)));
+            await Promise.all(rings.map((ring, rank) => ring.allReduce(plain(vectors[rank]!))));
             for (const vector of vectors) expect(vector).toEqual(vectors[0]);
             sums(size, length, operation).forEach(({ sum, magnitude }, i) =>
               expect(Math.abs(vectors[0]![i]! - sum)).toBeLessThanOrEqual(size * 2 ** -24 * magnitude),
@@ -79,7 +80,7 @@ describe('Ring', () => {
     for (const seed of [1, 2, 3]) {
       const rings = ringsOf(new MemoryRing(4, shuffled(seed)));
       const vectors = rings.map((_, rank) => vectorOf(rank, 333));
-      await Promise.all(rings.map((ring, rank) => ring.allReduce(vectors[rank]!)));
+      await Promise.all(rings.map((ring, rank) => ring.allReduce(plain(vectors[rank]!))));
       results.push(vectors[0]);
     }
     expect(results[1]).toEqual(results[0]);
@@ -91,13 +92,14 @@ describe('Ring', () => {
     async (size) => {
       const length = 48 * size;
       for (const encoding of ['none', 'fp16'] as const) {
-        const rings = ringsOf(new MemoryRing(size), { encoding, bucketBytes: 4 * 12 * size });
-        await Promise.all(rings.map((ring, rank) => ring.allReduce(vectorOf(rank, length))));
+        const rings = ringsOf(new MemoryRing(size), 4 * 12 * size);
+        await Promise.all(rings.map((ring, rank) => ring.allReduce([{ values: vectorOf(rank, length), encoding }])));
         const numMessages = 4 * 2 * (size - 1);
         const bound = ((2 * (size - 1)) / size) * length * 4;
         for (const ring of rings) {
           const valueBytes = encoding === 'none' ? bound : bound / 2 + 4 * numMessages;
-          expect(ring.traffic()).toEqual({ valueBytes, sentBytes: valueBytes + 16 * numMessages });
+          const sentBytes = valueBytes + 16 * numMessages;
+          expect(ring.traffic()).toEqual({ valueBytes, sentBytes, receivedBytes: sentBytes });
         }
       }
     },
@@ -105,27 +107,28 @@ describe('Ring', () => {
 
   it('as fp16 still leaves the same bytes at every rank, near the sum', async () => {
     const [size, length] = [5, 301];
-    const rings = ringsOf(new MemoryRing(size, shuffled(9)), { encoding: 'fp16', bucketBytes: 400 });
+    const rings = ringsOf(new MemoryRing(size, shuffled(9)), 400);
     const vectors = rings.map((_, rank) => vectorOf(rank, length));
-    await Promise.all(rings.map((ring, rank) => ring.allReduce(vectors[rank]!)));
+    await Promise.all(rings.map((ring, rank) => ring.allReduce([{ values: vectors[rank]!, encoding: 'fp16' }])));
     for (const vector of vectors) expect(vector).toEqual(vectors[0]);
     // One rounding of 2^-11 for each of n - 1 partial sums and the final one.
     sums(size, length).forEach(({ sum, magnitude }, i) =>
       expect(Math.abs(vectors[0]![i]! - sum)).toBeLessThanOrEqual(size * 2 ** -11 * magnitude),
     );
-    expect(vectors[0]!.some((value, i) => Math.abs(value - sums(size, length)[i]!.sum) > 1e-4)).toBe(true);
+    const exact = sums(size, length);
+    expect(vectors[0]!.some((value, i) => Math.abs(value - exact[i]!.sum) > 1e-4)).toBe(true);
   });
 
   it('sends the first buckets while later gradients are still computed', async () => {
     const memory = new MemoryRing(2);
-    const rings = ringsOf(memory, { encoding: 'none', bucketBytes: 40 });
+    const rings = ringsOf(memory, 40);
     const vectors = [0, 1].map(() => new Float32Array(20));
     const late = Promise.withResolvers<void>();
-    const isReady = async ({ start }: { start: number }): Promise<void> => {
+    const isReady = async (_: number, { start }: { start: number }): Promise<void> => {
       if (start > 0) await late.promise;
     };
     vectors.forEach((vector) => vector.fill(1, 0, 10));
-    const done = Promise.all(rings.map((ring, rank) => ring.allReduce(vectors[rank]!, { isReady })));
+    const done = Promise.all(rings.map((ring, rank) => ring.allReduce(plain(vectors[rank]!), { isReady })));
     await expect.poll(() => vectors.every((vector) => vector[9] === 2)).toBe(true);
     vectors.forEach((vector) => vector.fill(5, 10));
     late.resolve();
@@ -137,16 +140,16 @@ describe('Ring', () => {
   it.each([2, 3, 5])('of %d ranks ends everywhere, now and later, when one is killed', async (size) => {
     const memory = new MemoryRing(size);
     const rings = ringsOf(memory);
-    await Promise.all(rings.map((ring, rank) => ring.allReduce(vectorOf(rank, 50))));
+    await Promise.all(rings.map((ring, rank) => ring.allReduce(plain(vectorOf(rank, 50)))));
     // Rank 1 takes no part in the second: its process is gone.
     const others = rings.filter((_, rank) => rank !== 1);
-    const outcomes = Promise.allSettled(others.map((ring, i) => ring.allReduce(vectorOf(i, 50))));
+    const outcomes = Promise.allSettled(others.map((ring, i) => ring.allReduce(plain(vectorOf(i, 50)))));
     memory.kill(1);
     for (const outcome of await outcomes) {
       expect(outcome).toMatchObject({ reason: { name: 'LookalikeError', code: 'unavailable' } });
     }
     for (const ring of others)
-      await expect(ring.allReduce(vectorOf(0, 50))).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(ring.allReduce(plain(vectorOf(0, 50)))).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('ends everywhere when one rank aborts, saying where', async () => {
@@ -154,13 +157,13 @@ describe('Ring', () => {
     const controller = new AbortController();
     const calls = Promise.allSettled(
       rings.map((ring, rank) =>
-        rank === 3 ? Promise.resolve() : ring.allReduce(vectorOf(rank, 80), { signal: controller.signal }),
+        rank === 3 ? Promise.resolve() : ring.allReduce(plain(vectorOf(rank, 80)), { signal: controller.signal }),
       ),
     );
     controller.abort();
     const [first, second, third] = await calls;
     for (const outcome of [first, second, third]) expect(outcome).toMatchObject({ reason: { code: 'cancelled' } });
-    await expect(rings[3]!.allReduce(vectorOf(3, 80))).rejects.toMatchObject({
+    await expect(rings[3]!.allReduce(plain(vectorOf(3, 80)))).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringMatching(/^The ring ended at rank [02]: The all-reduce was cancelled/) as string,
     });
@@ -173,7 +176,7 @@ describe('Ring', () => {
   ])('refuses %s, at every rank', async (_, wrong) => {
     const rings = ringsOf(new MemoryRing(3));
     const outcomes = await Promise.allSettled(
-      rings.map((ring, rank) => ring.allReduce(rank === 1 ? wrong : new Float32Array(4).fill(2e38))),
+      rings.map((ring, rank) => ring.allReduce(plain(rank === 1 ? wrong : new Float32Array(4).fill(2e38)))),
     );
     for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { name: 'LookalikeError' } });
   });
@@ -181,9 +184,9 @@ describe('Ring', () => {
   it('refuses messages that cannot belong to it', async () => {
     for (const message of [new Uint8Array(3), encodeMessage({ operation: 7, bucket: 0, hop: 0 }, new Uint8Array(0))]) {
       const memory = new MemoryRing(2);
-      const ring = new Ring(memory.peers[0]!, PLAIN);
+      const ring = new Ring(memory.peers[0]!, 256);
       await memory.peers[1]!.send(0, message);
-      await expect(ring.allReduce(new Float32Array(4))).rejects.toMatchObject({ name: 'LookalikeError' });
+      await expect(ring.allReduce(plain(new Float32Array(4)))).rejects.toMatchObject({ name: 'LookalikeError' });
     }
   });
 
@@ -192,11 +195,11 @@ describe('Ring', () => {
     const vectors = rings.map((_, rank) => vectorOf(rank, 90));
     await Promise.all(
       rings.map(async (ring, rank) => {
-        await ring.allReduce(vectors[rank]!);
+        await ring.allReduce(plain(vectors[rank]!));
         ring.close();
       }),
     );
     expect(vectors[1]).toEqual(vectors[0]);
-    await expect(rings[0]!.allReduce(vectors[0]!)).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(rings[0]!.allReduce(plain(vectors[0]!))).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
