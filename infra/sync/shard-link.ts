@@ -75,7 +75,7 @@ export class ShardLink {
    */
   async ask(question: Question, body: Uint8Array, { answerBytes = 0, signal }: AskOptions = {}): Promise<Frame> {
     const { shard, slowestBytesPerSecond } = this.#options;
-    if (signal?.aborted || this.#isClosed) throw cancelled(question);
+    if (signal?.aborted || this.#isClosed) throw cancelled();
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
     const parts = partsOf({ ...question, shard, sequence }, body);
@@ -84,7 +84,7 @@ export class ShardLink {
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise<Frame>((resolve, reject) => {
-        onAbort = (): void => reject(cancelled(question));
+        onAbort = (): void => reject(cancelled());
         signal?.addEventListener('abort', onAbort, { once: true });
         this.#waiting.set(sequence, { parts, travelMs, attempts: 0, lastWord, timer: undefined, resolve, reject });
         this.#send(sequence);
@@ -101,7 +101,7 @@ export class ShardLink {
     clearTimeout(this.#reopening);
     clearInterval(this.#watch);
     this.#drop();
-    for (const { reject } of this.#waiting.values()) reject(cancelled({ type: 'status' }));
+    for (const { reject } of this.#waiting.values()) reject(cancelled());
   }
 
   #send(sequence: number): void {
@@ -222,6 +222,6 @@ export class ShardLink {
   }
 }
 
-function cancelled({ type }: Question): LookalikeError {
-  return new LookalikeError('cancelled', `The request \`${type}\` to a parameter shard was called off.`);
+function cancelled(): LookalikeError {
+  return new LookalikeError('cancelled', 'The request to a parameter shard was called off.');
 }

@@ -11,7 +11,6 @@ import type { ParameterClient, Push, ShardConfig, ShardSeed } from '../../../lib
 
 export const TOKEN = 'the secret of these tests';
 export const RUN = 'train/test';
-export const config = { dataPlane: { host: '127.0.0.1', token: TOKEN } };
 
 export const SHARED: Omit<ShardConfig, 'range' | 'decayRanges'> = {
   numSlices: 1,
@@ -40,11 +39,24 @@ export async function startCluster({
   numShards = 2,
   shared = {},
   holdMs,
-}: { length?: number; numShards?: number; shared?: Partial<typeof SHARED>; holdMs?: number } = {}): Promise<Cluster> {
+  host = '127.0.0.1',
+}: {
+  length?: number;
+  numShards?: number;
+  shared?: Partial<typeof SHARED>;
+  holdMs?: number;
+  host?: string;
+} = {}): Promise<Cluster> {
   const layout = layoutOf(length);
   const shards = shardConfigsOf(layout, numShards, { ...SHARED, ...shared });
   const start = (index: number): Promise<ParameterServer> =>
-    createParameterServer({ config, run: RUN, index, shard: shards[index]!, holdMs });
+    createParameterServer({
+      config: { dataPlane: { host, token: TOKEN } },
+      run: RUN,
+      index,
+      shard: shards[index]!,
+      holdMs,
+    });
   const servers = await Promise.all(shards.map((_, index) => start(index)));
   const urls = servers.map(({ url }) => url);
   const clients: ParameterClient[] = [];

@@ -1,8 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Cluster } from './cluster.ts';
 import { pushOf, seedOf, SHARED, startCluster, train, trainInMemory } from './cluster.ts';
+
+const hasIpv6 = (): boolean =>
+  Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 let cluster: Cluster;
 afterEach(() => cluster.close());
@@ -22,6 +26,12 @@ describe('parameters behind sockets', () => {
     const { version, values } = await clients[0]!.pull({ step: 5 });
     expect(version).toBe(5);
     expect(values).toEqual(await trainInMemory(100, 5, shared));
+  });
+
+  const hosts = ['localhost', ...(hasIpv6() ? ['::1'] : [])];
+  it.each(hosts)('answer at %s', async (host) => {
+    cluster = await startCluster({ host });
+    expect(await cluster.connect().status()).toHaveLength(2);
   });
 
   it('let a slice wait for another one, however long that takes', async () => {
