@@ -44,21 +44,21 @@ export type Cut = StagePlan[];
 
 /**
  * Cuts the chain into K stages so that the slowest of all stages and links is as fast as can be, and no stage needs more memory
- * than a machine has: exact, by dynamic programming over the chain (Narayanan et al., PipeDream, arXiv 1806.03377, sec. 3.1,
+ * than a machine has; of those, the one that sends least. Exact, by dynamic programming over the chain (Narayanan et al., PipeDream, arXiv 1806.03377, sec. 3.1,
  * without replicated stages).
  * @throws LookalikeError `invalidInput` with the best that could be done, when no cut fits
  */
 export function cutByCost(model: Model, options: CutOptions): Cut {
-  const best = bestStarts(model, options, ({ memoryBytes, computeSeconds, sentBytes }) =>
-    memoryBytes > options.machine.memoryBytes
-      ? Infinity
-      : Math.max(computeSeconds, (2 * sentBytes) / options.machine.bytesPerSecond),
-  );
-  if (best.worst === Infinity) {
-    const leanest = bestStarts(model, options, ({ memoryBytes }) => memoryBytes);
-    throw tooLarge(plansOf(model, leanest.starts, options), options.machine.memoryBytes);
+  const { memoryBytes, bytesPerSecond } = options.machine;
+  const slowness = (plan: StagePlan): number =>
+    plan.memoryBytes > memoryBytes ? Infinity : Math.max(plan.computeSeconds, (2 * plan.sentBytes) / bytesPerSecond);
+  const { total: slowest } = bestStarts(model, options, slowness, Math.max);
+  if (slowest === Infinity) {
+    const leanest = bestStarts(model, options, (plan) => plan.memoryBytes, Math.max);
+    throw tooLarge(plansOf(model, leanest.starts, options), memoryBytes);
   }
-  return plansOf(model, best.starts, options);
+  const sent = (plan: StagePlan): number => (slowness(plan) > slowest ? Infinity : plan.sentBytes);
+  return plansOf(model, bestStarts(model, options, sent, (a, b) => a + b).starts, options);
 }
 
 /**
@@ -98,12 +98,13 @@ function misplaced(model: Model, firstLayers: readonly string[], numStages: numb
   );
 }
 
-/** First layer of each stage, so that the largest cost of a stage is least. */
+/** First layer of each stage, so that the stages' costs together, as `join` adds them up, are least. */
 function bestStarts(
   model: Model,
   options: CutOptions,
   costOf: (plan: StagePlan) => number,
-): { worst: number; starts: number[] } {
+  join: (a: number, b: number) => number,
+): { total: number; starts: number[] } {
   const { numStages } = options.pipeline;
   const numLinks = model.layers.length + 1;
   if (numStages < 1 || numStages > numLinks) {
@@ -113,17 +114,17 @@ function bestStarts(
     );
   }
   /** `rows[k][end]`: links 0..end-1 in stages 0..k, and where the last of these begins. */
-  let row = Array.from({ length: numLinks + 1 }, (_, end) => ({ worst: end === 0 ? 0 : Infinity, start: 0 }));
+  let row = Array.from({ length: numLinks + 1 }, (_, end) => ({ total: end === 0 ? 0 : Infinity, start: 0 }));
   const rows: (typeof row)[] = [];
   for (let stage = 0; stage < numStages; stage++) {
     const before = row;
     row = before.map((_, end) => {
-      let best = { worst: Infinity, start: stage };
+      let best = { total: Infinity, start: stage };
       // Stages after this one need a layer each.
       if (numLinks - end < numStages - 1 - stage || (stage === numStages - 1 && end < numLinks)) return best;
       for (let start = stage; start < end; start++) {
-        const worst = Math.max(before[start]!.worst, costOf(planOf(model, start, end, stage, options)));
-        if (worst < best.worst) best = { worst, start };
+        const total = join(before[start]!.total, costOf(planOf(model, start, end, stage, options)));
+        if (total < best.total) best = { total, start };
       }
       return best;
     });
@@ -134,7 +135,7 @@ function bestStarts(
     end = rows[stage]![end]!.start;
     starts.unshift(end);
   }
-  return { worst: row[numLinks]!.worst, starts };
+  return { total: row[numLinks]!.total, starts };
 }
 
 function plansOf(model: Model, starts: readonly number[], options: CutOptions): Cut {
