@@ -6,7 +6,7 @@ import { FlatHead } from './flat-head.ts';
 import { RETRY_MS, isWhole, seededAnew } from './session.ts';
 import type { ReplicaOptions, Session } from './session.ts';
 
-/** Failures without a step in between, each after the client's own time limit, before shards that do not answer are reported. */
+/** Failures without a step in between before they are reported; shards that do not answer take the client's time limit each. */
 const MAX_FAILURES = 8;
 
 /**
@@ -35,7 +35,10 @@ export async function trainReplica(options: ReplicaOptions): Promise<void> {
       } catch (error) {
         if (signal?.aborted) throw cancelled();
         if (!isLookalikeError(error) || !['unavailable', 'conflict'].includes(error.code)) throw error;
-        if (error.code === 'unavailable' && ++numFailures === MAX_FAILURES) throw error;
+        if (++numFailures === MAX_FAILURES) {
+          const message = `The parameter shards could not be used ${MAX_FAILURES} times in a row. ${error.message}`;
+          throw new LookalikeError('unavailable', message);
+        }
         onWaiting?.(error.message);
       }
       await pause(RETRY_MS, signal).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { DataParallelConfig } from '../../../contracts/training.ts';
 import type { TrainState } from '../../../lib/train/train-state.ts';
 import { Killed, bytesOf, parallel, run } from './local-run.ts';
 
@@ -60,5 +61,27 @@ describe('a synchronous run in which something dies', () => {
       expect(shards.incarnation).toBe(2);
       expect(taken.length - new Set(taken).size).toBeLessThanOrEqual(config.checkpointEverySteps + 1);
     }
+  });
+});
+
+describe('a run that is not synchronous', () => {
+  it.each<DataParallelConfig['mode']>([
+    { kind: 'async', pushEvery: 2, fetchEvery: 1 },
+    { kind: 'ssp', staleness: 1 },
+    { kind: 'sync', backups: 1 },
+  ])('ends, and learns, when a shard is lost and the lead and a replica are killed: $kind', async (mode) => {
+    let numFaults = 0;
+    const { recall, recallByEpoch, shards } = await run(parallel({ mode }, { epochs: 40 }), {
+      order: 8,
+      onStep: (rank, { step }, held) => {
+        if (numFaults > 2 || rank !== [1, 2, 0][numFaults] || step < 20 + 10 * numFaults) return;
+        if (numFaults++ === 1) held.lose(0);
+        else throw new Killed();
+      },
+    });
+    expect(numFaults).toBe(3);
+    expect(shards.incarnation).toBe(2);
+    expect(recallByEpoch).toHaveLength(40);
+    expect(recall).toBeGreaterThan(0.5);
   });
 });
