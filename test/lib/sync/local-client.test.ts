@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createEncoder } from '../../../lib/sync/compression/index.ts';
 import { createLayout, decayRangesOf, shardConfigsOf } from '../../../lib/sync/layout.ts';
-import { createLocalParameters } from '../../../lib/sync/local-client.ts';
-import type { LocalEncoders } from '../../../lib/sync/local-client.ts';
+import { createLocalParameters } from './local-parameters.ts';
+import type { LocalEncoders } from './local-parameters.ts';
 import { createOptimizer } from '../../../lib/sync/optimizer.ts';
 import type { Consistency, ParameterClient, Push, ShardSeed } from '../../../lib/sync/protocol.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';

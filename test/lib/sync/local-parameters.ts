@@ -1,6 +1,6 @@
-import { LookalikeError } from '../../contracts/errors.ts';
-import { decodeGradient } from './compression/index.ts';
-import { ParameterShard } from './parameter-shard.ts';
+import { LookalikeError } from '../../../contracts/errors.ts';
+import { decodeGradient } from '../../../lib/sync/compression/index.ts';
+import { ParameterShard } from '../../../lib/sync/parameter-shard.ts';
 import type {
   Encoding,
   ParameterClient,
@@ -9,7 +9,7 @@ import type {
   PushOutcome,
   ShardConfig,
   ShardSeed,
-} from './protocol.ts';
+} from '../../../lib/sync/protocol.ts';
 
 /** What a gradient is made into on its way, one part for each shard; the same bytes when it is repeated. */
 export interface LocalEncoders {
@@ -55,7 +55,6 @@ export function createLocalParameters(layout: ParameterLayout, configs: readonly
         traffic.receivedBytes += values.byteLength;
         return { version: Math.min(...parts.map(({ version }) => version)), values };
       },
-      // eslint-disable-next-line @typescript-eslint/require-await
       async push(push, signal) {
         if (signal?.aborted) throw new LookalikeError('cancelled', `The push of step ${push.step} was cancelled.`);
         expectCurrent();
@@ -85,7 +84,6 @@ export function createLocalParameters(layout: ParameterLayout, configs: readonly
         }
         return whole;
       },
-      // eslint-disable-next-line @typescript-eslint/require-await
       async seed({ step, values, firstMoments, secondMoments }) {
         for (const { start, end, shard } of shards) {
           shard.seed({
@@ -97,13 +95,11 @@ export function createLocalParameters(layout: ParameterLayout, configs: readonly
         }
         incarnation = ++current;
       },
-      // eslint-disable-next-line @typescript-eslint/require-await
       async status() {
         incarnation = current;
         return shards.map(({ shard }) => ({ incarnation, statistics: shard.statistics() }));
       },
       traffic: () => ({ ...traffic }),
-      // eslint-disable-next-line @typescript-eslint/require-await
       async close() {
         isClosed = true;
       },
