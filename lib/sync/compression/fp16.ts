@@ -65,6 +65,10 @@ export function decodeHalves(bytes: Uint8Array, length: number): Float32Array {
   return out;
 }
 
+export function halfBytes(length: number): number {
+  return 4 + length * 2;
+}
+
 /** A power of two, so that multiplying by it is exact. */
 function scaleOf(values: Float32Array): number {
   let largest = 0;

@@ -2,10 +2,10 @@ import { assertNever } from '../../../contracts/errors.ts';
 import type { DataParallelConfig } from '../../../contracts/training.ts';
 import type { Encoding } from '../protocol.ts';
 import type { GradientEncoder } from './encoder.ts';
-import { createHalfEncoder, decodeHalves } from './fp16.ts';
+import { createHalfEncoder, decodeHalves, halfBytes } from './fp16.ts';
 import { createPlainEncoder, decodePlain } from './none.ts';
-import { createOneBitEncoder, decodeOneBit } from './one-bit.ts';
-import { createTopKEncoder, decodeTopK } from './top-k.ts';
+import { createOneBitEncoder, decodeOneBit, oneBitBytes } from './one-bit.ts';
+import { createTopKEncoder, decodeTopK, numTopK } from './top-k.ts';
 
 export type { GradientEncoder } from './encoder.ts';
 export type Compression = DataParallelConfig['compression'];
@@ -43,5 +43,21 @@ export function decodeGradient(encoding: Encoding, bytes: Uint8Array, length: nu
       return decodeOneBit(bytes, length);
     default:
       return assertNever(encoding);
+  }
+}
+
+/** Size of an encoded gradient of `length` values. */
+export function encodedBytes(compression: Compression, length: number): number {
+  switch (compression.kind) {
+    case 'none':
+      return 4 * length;
+    case 'fp16':
+      return halfBytes(length);
+    case 'topK':
+      return 8 * numTopK(compression.share, length);
+    case 'oneBit':
+      return oneBitBytes(length);
+    default:
+      return assertNever(compression);
   }
 }

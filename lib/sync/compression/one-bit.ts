@@ -68,6 +68,6 @@ export function decodeOneBit(bytes: Uint8Array, length: number): Float32Array {
   return out;
 }
 
-function oneBitBytes(length: number): number {
+export function oneBitBytes(length: number): number {
   return 8 * Math.ceil(length / BLOCK) + Math.ceil(length / 8);
 }

@@ -64,7 +64,7 @@ export function decodeTopK(bytes: Uint8Array, length: number): Float32Array {
 }
 
 /** @throws LookalikeError `invalidInput` */
-function numTopK(share: number, length: number): number {
+export function numTopK(share: number, length: number): number {
   if (share > 0 && share <= 1) return Math.ceil(share * length);
   throw new LookalikeError('invalidInput', `Expected \`share\` of topK to be above 0 and at most 1, got ${share}.`);
 }

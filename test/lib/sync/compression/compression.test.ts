@@ -1,23 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createEncoder, decodeGradient } from '../../../../lib/sync/compression/index.ts';
+import { createEncoder, decodeGradient, encodedBytes } from '../../../../lib/sync/compression/index.ts';
 import type { Compression } from '../../../../lib/sync/compression/index.ts';
 import { decodeHalves, encodeHalves } from '../../../../lib/sync/compression/fp16.ts';
 import { normals, randomOf } from '../../../../lib/train/random.ts';
 
 const ALL: Compression[] = [{ kind: 'none' }, { kind: 'fp16' }, { kind: 'topK', share: 0.1 }, { kind: 'oneBit' }];
 const FEEDBACK: Compression[] = [{ kind: 'topK', share: 0.05 }, { kind: 'oneBit' }];
-/** As the encodings state it. */
-function encodedBytes(compression: Compression, length: number): number {
-  const share = compression.kind === 'topK' ? compression.share : 0;
-  return {
-    none: 4 * length,
-    fp16: 4 + 2 * length,
-    topK: 8 * Math.ceil(share * length),
-    oneBit: Math.ceil(length / 8) + 8 * Math.ceil(length / 512),
-  }[compression.kind];
-}
-
 const finite = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e6, max: 1e6 });
 const gradients = fc.float32Array({
   minLength: 1,
