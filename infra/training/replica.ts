@@ -115,11 +115,11 @@ function createTeller({ input: { rank }, onProgress }: ReplicaJob): Teller {
     meter,
     tell: (progress) => tell(progress),
     waiting: (reason) => last && tell(last, reason),
-    after: (tellStep) => async (report, ask) => {
+    after: (tellStep) => async (report, exchange) => {
       meter.stepped();
       if (performance.now() - askedAt > ASK_EVERY_MS) {
         askedAt = performance.now();
-        meter.heard(await ask());
+        meter.heard(await exchange.statistics());
       }
       await tellStep(report);
     },

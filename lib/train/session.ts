@@ -9,10 +9,16 @@ import type { StepReport } from './train-head.ts';
 /** Between two looks at shards that cannot be used yet. */
 export const RETRY_MS = 200;
 
+/** What may be asked of a replica's exchange with the shards. */
+export interface Exchange extends Pick<ParameterClient, 'traffic'> {
+  /** Of shard 0. */
+  statistics: () => Promise<ShardStatistics>;
+}
+
 export interface ReplicaHooks {
   signal?: AbortSignal;
-  /** Awaited after each step of this replica: the place to let other work of the process in. `ask` asks shard 0 how it goes. */
-  onStep?: (report: StepReport, ask: () => Promise<ShardStatistics>) => Promise<void> | void;
+  /** Awaited after each step of this replica: the place to let other work of the process in. */
+  onStep?: (report: StepReport, exchange: Exchange) => Promise<void> | void;
   /** Why it waits for something else than the next parameters, each time that it looks. */
   onWaiting?: (reason: string) => void;
   /** Resolves after the time; rejects when aborted. */
@@ -70,10 +76,14 @@ export function reportOf({ program, lead }: Session, step: number, loss: number)
 
 /** Awaits the session's hook. A client that asks for the status joins whatever the shards hold by now: then this session is over. */
 export async function afterStep(session: Session, report: StepReport): Promise<void> {
-  await session.onStep?.(report, async () => {
-    const states = await session.client.status(session.signal);
-    if (!isWhole(states) || states[0]!.incarnation !== session.incarnation) throw seededAnew();
-    return states[0]!.statistics;
+  const { client, incarnation, signal } = session;
+  await session.onStep?.(report, {
+    traffic: () => client.traffic(),
+    async statistics() {
+      const states = await client.status(signal);
+      if (!isWhole(states) || states[0]!.incarnation !== incarnation) throw seededAnew();
+      return states[0]!.statistics;
+    },
   });
 }
 

@@ -19,9 +19,9 @@ export async function trainReplica(options: ReplicaOptions): Promise<void> {
   const { signal, connect, pause, onWaiting, program } = options;
   const head = new FlatHead(program);
   let numFailures = 0;
-  const onStep: ReplicaOptions['onStep'] = (report, ask) => {
+  const onStep: ReplicaOptions['onStep'] = (report, exchange) => {
     numFailures = 0;
-    return options.onStep?.(report, ask);
+    return options.onStep?.(report, exchange);
   };
   try {
     for (;;) {
