@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { PipelineJob, StageConfig } from '../../../infra/pipeline/protocol.ts';
@@ -94,6 +97,17 @@ describe('runPipeline', () => {
     });
     await expect(run).rejects.toMatchObject({ code: 'cancelled' });
     expect(pids.filter(isAlive)).toEqual([]);
+  });
+
+  it('leaves no stage behind when the process that started it is killed', async () => {
+    const parent = spawn(process.execPath, [fileURLToPath(new URL('./endless-run.ts', import.meta.url))], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    parent.kill('SIGKILL');
+    const pids = line.toString().trim().split(' ').map(Number);
+    expect(pids).toHaveLength(3);
+    await expect.poll(() => pids.filter(isAlive), { timeout: 20_000 }).toEqual([]);
   });
 
   it.runIf(process.platform === 'linux')('lets no stage allocate more than it may', async () => {

@@ -23,7 +23,7 @@ const NUM_STEPS = 20;
 const NUM_ROWS = 10;
 const NUM_LABELS = 5;
 /** Of the parameters after all steps: float32 sums in another order, through twenty updates. */
-const TOLERANCE = 1e-5;
+const TOLERANCE = 1e-6;
 const ADAM: OptimizerConfig = { kind: 'adam', momentum: 0.9, weightDecay: 0.01 };
 const SGD: OptimizerConfig = { kind: 'sgd', momentum: 0.9, weightDecay: 0.01 };
 

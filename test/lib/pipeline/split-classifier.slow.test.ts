@@ -21,7 +21,7 @@ const [NUM_STEPS, NUM_ROWS, INPUT_DIM, DIM, NUM_LABELS] = [20, 9, 7, 6, 11];
 const NUM_MICRO_BATCHES = 2;
 const RATE = 0.05;
 /** Of all parameters after twenty updates: sums in float32 are taken in another order. */
-const TOLERANCE = 1e-5;
+const TOLERANCE = 1e-6;
 const optimizer: OptimizerConfig = { kind: 'adam', momentum: 0.9, weightDecay: 0.01 };
 
 const shape = { name: 'classifier', dim: DIM, numLabels: NUM_LABELS };
