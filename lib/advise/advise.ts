@@ -8,6 +8,8 @@ export interface Option {
   name: string;
   strategy: Strategy;
   isExact: boolean;
+  /** Whether `retrain` can be told to: others are shown for comparison and not chosen. */
+  isOffered: boolean;
   prediction: Prediction;
 }
 
@@ -20,15 +22,16 @@ export interface Advice {
   why: string;
 }
 
-/** An exact strategy is preferred while it is at most this much slower: it needs no tuning and no more steps. */
-const WORTH_STALENESS = 1.15;
+/** An exact strategy is preferred while it is at most this much slower: what others cost in steps cannot be foreseen. */
+const WORTH_INEXACTNESS = 1.5;
 /** Below this it is better to give each machine a run of its own. */
 const POOR_EFFICIENCY = 0.5;
-const MAX_SHARDS = 64;
+/** As many as `retrain` takes. */
+const MAX_SHARDS = 32;
 
 /**
  * Ranks strategies for each size and network by predicted slices per second, and chooses: an exact one unless an inexact one is
- * at least 15 % faster. Throughput alone: inexact ones may need more steps for the same quality.
+ * half as fast again. Throughput alone: inexact ones may need more steps for the same quality.
  */
 export function adviseTraining(
   workload: Workload,
@@ -56,11 +59,12 @@ export function adviseTraining(
   );
 }
 
-function choose(options: readonly Option[]): Pick<Advice, 'chosen' | 'why'> {
+function choose(all: readonly Option[]): Pick<Advice, 'chosen' | 'why'> {
+  const options = all.filter(({ isOffered }) => isOffered);
   const best = options[0]!;
   const exact = options.find(({ isExact }) => isExact)!;
   const gain = best.prediction.slicesPerSecond / exact.prediction.slicesPerSecond;
-  const isExact = gain < WORTH_STALENESS;
+  const isExact = gain < WORTH_INEXACTNESS;
   const chosen = isExact ? exact : best;
   const { efficiency, waitShare } = chosen.prediction;
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
@@ -86,6 +90,7 @@ function strategiesFor(replicas: number, numParameters: number): Omit<Option, 'p
   const ring = (compression: Strategy['compression'], isExact: boolean) => ({
     name: `ring, ${nameOf(compression)}`,
     isExact,
+    isOffered: false,
     strategy: { exchange: { kind: 'allReduce', bucketBytes } as const, mode: sync, compression },
   });
   const server = (
@@ -95,6 +100,7 @@ function strategiesFor(replicas: number, numParameters: number): Omit<Option, 'p
   ): Omit<Option, 'prediction'> => ({
     name: `${modeName(mode)}, ${count} shard${count === 1 ? '' : 's'}, ${nameOf(compression)}`,
     isExact: mode.kind === 'sync' && mode.backups === 0 && compression.kind === 'none',
+    isOffered: true,
     strategy: { exchange: { kind: 'parameterServer', shards: count }, mode, compression },
   });
   const none = { kind: 'none' } as const;

@@ -1,7 +1,7 @@
 import TinyQueue from 'tinyqueue';
+import { encodedBytes } from '../sync/compression/index.ts';
 import { computeTimes } from './compute-times.ts';
 import { Link } from './link.ts';
-import { gradientBytes } from './setup.ts';
 import type { Prediction, Scenario } from './setup.ts';
 
 type Event = { at: number; order: number } & (
@@ -21,7 +21,7 @@ export function simulateParameterServer(scenario: Scenario): Prediction {
   const { replicas } = cluster;
   const shards = strategy.exchange.kind === 'parameterServer' ? strategy.exchange.shards : 1;
   const rules = rulesOf(scenario);
-  const pushBytes = gradientBytes(workload.numParameters, strategy.compression);
+  const pushBytes = encodedBytes(strategy.compression, workload.numParameters);
   const fetchBytes = workload.numParameters * 4;
   const into = new Link(cluster, shards);
   const outOf = new Link(cluster, shards);

@@ -1,5 +1,5 @@
+import { encodedBytes } from '../sync/compression/index.ts';
 import { computeTimes } from './compute-times.ts';
-import { gradientBytes } from './setup.ts';
 import type { Prediction, Scenario } from './setup.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Prediction, Scenario } from './setup.ts';
 export function simulateRing({ workload, cluster, strategy, numSteps, seed }: Scenario): Prediction {
   const { replicas, bitsPerSecond, messageSeconds, frameSeconds, codecSecondsPerParameter } = cluster;
   const { numParameters, computeSeconds, backwardShare } = workload;
-  const bytes = gradientBytes(numParameters, strategy.compression);
+  const bytes = encodedBytes(strategy.compression, numParameters);
   const bucketBytes = strategy.exchange.kind === 'allReduce' ? Math.min(bytes, strategy.exchange.bucketBytes) : bytes;
   const buckets = Math.max(1, Math.ceil(bytes / bucketBytes));
   const rounds = 2 * (replicas - 1);

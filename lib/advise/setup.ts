@@ -58,17 +58,3 @@ export interface Prediction {
   meanStaleness: number;
   droppedShare: number;
 }
-
-/** Bytes of one gradient on the wire: fp16 halves; top-k sends an index and a value each; one bit per value. */
-export function gradientBytes(numParameters: number, compression: DataParallelConfig['compression']): number {
-  switch (compression.kind) {
-    case 'none':
-      return numParameters * 4;
-    case 'fp16':
-      return numParameters * 2;
-    case 'topK':
-      return Math.ceil(numParameters * compression.share) * 8;
-    case 'oneBit':
-      return Math.ceil(numParameters / 8);
-  }
-}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,9 +29,10 @@ export async function measureDdp(
   const { features, dim, labels, batch, steps, seed } = workload;
   const settings = { features, dim, labels, batch, steps, seed, margin: 0.1, scale: 16, warmUp: WARM_UP_STEPS, world };
   // The program starts itself again for each replica, so it has to be a file.
-  const program = join(tmpdir(), `lookalike-ddp-${process.pid}.py`);
-  await writeFile(program, DDP_PROGRAM);
+  const folder = await mkdtemp(join(tmpdir(), 'lookalike-ddp-'));
+  const program = join(folder, 'ddp.py');
   try {
+    await writeFile(program, DDP_PROGRAM);
     const request = JSON.stringify({ ...settings, port: await freePort() });
     const { stdout } = await promisify(execFile)(python, [program, request], { signal, timeout: 600_000 });
     const figures = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as DdpFigures;
@@ -42,7 +43,7 @@ export async function measureDdp(
     const lines = errorMessage(error).trim().split('\n');
     return `No peer: ${python} could not run PyTorch's DDP (${lines.at(-1)}).`;
   } finally {
-    await rm(program, { force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -5,6 +5,7 @@ import { HeadProgram } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
+import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { partition, shardConfigsOf } from '../../../lib/sync/layout.ts';
 import { loadTensorFlow } from '../../compute/tensorflow.ts';
 import { createParameterClient } from '../../sync/parameter-client.ts';
@@ -59,6 +60,7 @@ async function run(request: PartRequest): Promise<void> {
   const encoders = createPushEncoders(config.dataParallel!.compression, partition(layout.length, request.numShards));
   let before = { bytes: 0, waitSeconds: 0, at: 0 };
   let numSteps = 0;
+  let client: ParameterClient | undefined;
   let traffic = before;
   report = () =>
     tell({
@@ -73,22 +75,22 @@ async function run(request: PartRequest): Promise<void> {
     plan,
     rank: request.index,
     lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
-    connect: () =>
-      Promise.resolve(
-        createParameterClient({
-          token,
-          run: runName,
-          layout,
-          numShards: request.numShards,
-          endpoints: () => Promise.resolve(request.endpoints),
-          encoders,
-        }),
-      ),
+    connect: () => {
+      client = createParameterClient({
+        token,
+        run: runName,
+        layout,
+        numShards: request.numShards,
+        endpoints: () => Promise.resolve(request.endpoints),
+        encoders,
+      });
+      return Promise.resolve(client);
+    },
     pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
-    onStep: (_, client) => {
+    onStep: () => {
       times.mark();
       numSteps += 1;
-      const { sentBytes, receivedBytes, waitSeconds } = client.traffic();
+      const { sentBytes, receivedBytes, waitSeconds } = client!.traffic();
       traffic = { bytes: sentBytes + receivedBytes, waitSeconds, at: performance.now() };
       if (numSteps === WARM_UP_STEPS) before = traffic;
     },
