@@ -10,6 +10,7 @@ import type {
   ShardSeed,
   ShardStatistics,
 } from '../../lib/sync/protocol.ts';
+import type { Logger } from '../log/logger.ts';
 import { deriveRunKeys } from './curve-keys.ts';
 import { NO_BODY, packState, unpackState } from './frame-parts.ts';
 import type { PushEncoders } from './push-encoders.ts';
@@ -33,15 +34,22 @@ export interface ParameterClientOptions {
   silenceMs?: number;
   /** Both are longer by what request and answer take at this rate. Default: 125,000, as over 1 Mbit/s. */
   slowestBytesPerSecond?: number;
+  /** Told where a shard was that did not answer. */
+  logger?: Logger;
 }
 
 /** First incarnations are drawn from 1 up to this, so that a client of shards that are all gone is not taken for one of their successors'. */
 const MAX_FIRST_INCARNATION = 2 ** 31;
+/**
+ * Later ones are drawn from as many after the newest, so that two leads that know of each other nothing do not start the same one:
+ * shards that each took another's state must not look as one. Over 30,000 seeds of a run fit into a header's 32 bits.
+ */
+const MAX_INCARNATION_STEP = 2 ** 16;
 
 /** All shards of a run behind one flat vector. `status` and `seed` make it a client of the incarnation that they find or start. */
 export function createParameterClient(options: ParameterClientOptions): ParameterClient {
   const { token, run, layout, numShards, endpoints, encoders, attemptMs = 2_000, silenceMs = 15_000 } = options;
-  const { slowestBytesPerSecond = 125_000 } = options;
+  const { slowestBytesPerSecond = 125_000, logger } = options;
   const ranges = partition(layout.length, numShards);
   const keys = deriveRunKeys(token, run);
   const meter = createTrafficMeter();
@@ -56,6 +64,7 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
         silenceMs,
         slowestBytesPerSecond,
         onTraffic: meter.count,
+        logger,
       }),
   );
   let incarnation = 0;
@@ -153,7 +162,7 @@ export function createParameterClient(options: ParameterClientOptions): Paramete
         throw new LookalikeError('dimensionMismatch', `Expected ${layout.length} values, got ${array.length}.`);
       }
       const newest = Math.max(...(await status(signal)).map((state) => state.incarnation));
-      const next = newest === 0 ? randomInt(1, MAX_FIRST_INCARNATION) : newest + 1;
+      const next = newest === 0 ? randomInt(1, MAX_FIRST_INCARNATION) : newest + randomInt(1, MAX_INCARNATION_STEP);
       await askAll(async (link, shard, either) => {
         const { start, end } = ranges[shard]!;
         const body = packState({

@@ -11,6 +11,7 @@ import { frameOf, partsOf } from './frame-parts.ts';
 import { messagesOf } from './messages.ts';
 import { ShardService } from './shard-service.ts';
 import type { Answer } from './shard-service.ts';
+import { announcedUrl } from './shard-address.ts';
 import { MAX_TEXT_BYTES, STATE_BYTES_PER_VALUE, TCP_OPTIONS } from './socket-options.ts';
 import { keepDoor } from './zap.ts';
 
@@ -31,11 +32,13 @@ export interface ParameterServerOptions {
 
 /** One shard of a run's parameters, in memory only, behind a socket. */
 export interface ParameterServer {
-  /** `tcp://address:port`, to be announced. */
+  /** Of `announcedUrl`'s form, to be announced. */
   readonly url: string;
   counts(): ServerCounts;
   /** What a client's `status` says of it. */
   status(): { incarnation: number; statistics: ShardStatistics };
+  /** Resolves when it serves no more: to null once closed, else to `unavailable`, as it has turned deaf and is only to be closed. */
+  readonly ended: Promise<LookalikeError | null>;
   /** Ends at once: who waits is not answered. */
   close(): Promise<void>;
 }
@@ -154,19 +157,27 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
     for await (const message of messagesOf(router)) receive(message).catch(onBug);
   }
 
+  function onFailure(error: unknown): LookalikeError | null {
+    if (router.closed) return null;
+    logger?.error({ err: error, shard: index }, 'A parameter shard stopped listening.');
+    const message = `Expected parameter shard ${index} to go on listening, but its socket failed: start it again.`;
+    return new LookalikeError('unavailable', message, { shard: index }, { cause: error });
+  }
+
+  // What fails first counts: a shard without its doorkeeper is deaf to whoever is not connected yet.
+  const doorFailed = door.ended.then(() => null, onFailure);
   if (family === 6) router.ipv6 = true;
   await router.bind(`tcp://${family === 6 ? `[${address}]` : address}:*`).catch((error: unknown) => {
     router.close();
     door.close();
     throw new LookalikeError('unavailable', `Expected to listen at ${address}.`, {}, { cause: error });
   });
-  const url = router.lastEndpoint ?? '';
-  const served = serve().catch((error: unknown) => {
-    if (!router.closed) logger?.error({ err: error, shard: index }, 'A parameter shard stopped listening.');
-  });
+  const url = announcedUrl(router.lastEndpoint ?? '', keys.server);
+  const served = serve().then(() => null, onFailure);
 
   return {
     url,
+    ended: Promise.race([served, doorFailed]),
     counts: () => ({ ...counts, refused: door.refused() }),
     status: () => ({ incarnation: service.incarnation, statistics: service.statistics() }),
     async close() {
@@ -175,7 +186,7 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
       // Not `unbind`: it works on the socket in another thread while this one polls it, which crashes.
       router.close();
       door.close();
-      await served;
+      await Promise.all([served, doorFailed]);
     },
   };
 }

@@ -2,10 +2,12 @@ import { Dealer } from 'zeromq';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { Frame, FrameHeader } from '../../lib/sync/frames.ts';
 import { decodeError } from '../data-plane/errors-on-the-wire.ts';
+import type { Logger } from '../log/logger.ts';
 import type { RunKeys } from './curve-keys.ts';
 import { frameOf, partsOf } from './frame-parts.ts';
 import type { FrameParts } from './frame-parts.ts';
 import { messagesOf } from './messages.ts';
+import { readUrl } from './shard-address.ts';
 import { TCP_OPTIONS } from './socket-options.ts';
 
 export interface LinkOptions {
@@ -22,6 +24,7 @@ export interface LinkOptions {
   /** Both are longer by what request and answer take at this rate. */
   slowestBytesPerSecond: number;
   onTraffic: (sentBytes: number, receivedBytes: number) => void;
+  logger?: Logger;
 }
 
 export type Question = Partial<FrameHeader> & Pick<FrameHeader, 'type'>;
@@ -37,6 +40,7 @@ interface Waiting {
   /** What the bytes may take. */
   travelMs: number;
   attempts: number;
+  since: number;
   lastWord: number;
   timer: NodeJS.Timeout | undefined;
   resolve: (frame: Frame) => void;
@@ -47,6 +51,10 @@ interface Waiting {
 const RECONNECT_MS = [20, 50, 100, 200, 400] as const;
 /** Before a request is repeated whose answer, or itself, was damaged. */
 const DAMAGED_MS = 20;
+/** Of `attemptMs`: so long a request may wait for a shard that answers "not yet" before one looks whether it is still the one. */
+const ATTEMPTS_PER_LOOK = 2;
+/** So many looks in a row must have found a shard of another key. */
+const MIN_FOREIGN_LOOKS = 3;
 
 /**
  * Requests to one shard over an unreliable way. Invariant: each is settled exactly once, by the answer with its number, however
@@ -59,6 +67,8 @@ export class ShardLink {
   #socket: Dealer | null = null;
   #url = '';
   #heardAt = 0;
+  #lookedAt = 0;
+  #numForeign = 0;
   #numLost = 0;
   #reopening: NodeJS.Timeout | undefined;
   readonly #watch: NodeJS.Timeout;
@@ -71,7 +81,7 @@ export class ShardLink {
   }
 
   /**
-   * @throws the shard's own LookalikeError; `unavailable` when it stays silent; `cancelled`
+   * @throws the shard's own LookalikeError; `unavailable` when it stays silent; `unauthorized` when that is as it has another secret; `cancelled`
    */
   async ask(question: Question, body: Uint8Array, { answerBytes = 0, signal }: AskOptions = {}): Promise<Frame> {
     const { shard, slowestBytesPerSecond } = this.#options;
@@ -80,13 +90,14 @@ export class ShardLink {
     const sequence = this.#sequence;
     const parts = partsOf({ ...question, shard, sequence }, body);
     const travelMs = (1000 * (body.length + answerBytes)) / slowestBytesPerSecond;
-    const lastWord = performance.now();
+    const since = performance.now();
+    const request = { parts, travelMs, attempts: 0, since, lastWord: since, timer: undefined };
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise<Frame>((resolve, reject) => {
         onAbort = (): void => reject(cancelled());
         signal?.addEventListener('abort', onAbort, { once: true });
-        this.#waiting.set(sequence, { parts, travelMs, attempts: 0, lastWord, timer: undefined, resolve, reject });
+        this.#waiting.set(sequence, { ...request, resolve, reject });
         this.#send(sequence);
       });
     } finally {
@@ -124,24 +135,45 @@ export class ShardLink {
   #onSilence(sequence: number, sentAt: number): void {
     const waiting = this.#waiting.get(sequence);
     if (waiting === undefined) return;
-    const { shard, silenceMs } = this.#options;
-    const limitMs = silenceMs + waiting.travelMs;
-    if (performance.now() >= waiting.lastWord + limitMs - 1) {
-      const where = this.#url === '' ? 'that nobody has announced' : `at ${this.#url}`;
-      const message = `Expected parameter shard ${shard} ${where} to answer within ${Math.round(limitMs)} ms, got nothing: is it alive, and does it know the same secret?`;
-      return waiting.reject(new LookalikeError('unavailable', message, { shard }));
-    }
+    const limitMs = this.#options.silenceMs + waiting.travelMs;
+    if (performance.now() >= waiting.lastWord + limitMs - 1) return waiting.reject(this.#giveUp(limitMs));
     waiting.attempts++;
     // Who speaks, even of something else, is connected; and who is slow would be slower over a new connection.
     if (this.#heardAt > sentAt || waiting.attempts === 1) this.#send(sequence);
-    else this.#lose(this.#socket);
+    else {
+      this.#lose(this.#socket);
+      // Leaves with the next connection; should there be none, its time runs out.
+      this.#send(sequence);
+    }
+  }
+
+  /** The log learns the address; who asked learns what to do. */
+  #giveUp(limitMs: number): LookalikeError {
+    const { shard, logger } = this.#options;
+    logger?.warn({ shard, url: this.#url, limitMs, numForeign: this.#numForeign }, 'A parameter shard is given up.');
+    if (this.#numForeign >= MIN_FOREIGN_LOOKS) {
+      const message = `Expected parameter shard ${shard} to hold the key of this trainer's LOOKALIKE_DATA_PLANE_TOKEN, but it announced one of another secret: give every trainer the same LOOKALIKE_DATA_PLANE_TOKEN.`;
+      return new LookalikeError('unauthorized', message, { shard });
+    }
+    const which = this.#url === '' ? `${shard}, that nobody has announced,` : `${shard}`;
+    const message = `Expected parameter shard ${which} to answer within ${Math.round(limitMs)} ms, got nothing: is it alive, and does it know the same secret?`;
+    return new LookalikeError('unavailable', message, { shard });
   }
 
   async #open(): Promise<void> {
-    const url = await this.#options.locate().catch(() => undefined);
+    const announced = await this.#options.locate().catch(() => undefined);
     if (this.#isClosed || this.#socket !== null) return;
-    if (url === undefined) return this.#lose(null);
+    this.#lookedAt = performance.now();
+    if (announced === undefined) {
+      this.#numForeign = 0;
+      return this.#lose(null);
+    }
     const { server, client } = this.#options.keys;
+    const { url, isForeign } = readUrl(announced, server);
+    this.#url = announced;
+    this.#numForeign = isForeign ? this.#numForeign + 1 : 0;
+    // Perhaps one of a host that is being put right: its successor is announced in its place.
+    if (isForeign) return this.#lose(null);
     const socket = new Dealer({
       ...TCP_OPTIONS,
       ipv6: url.includes('['),
@@ -152,7 +184,6 @@ export class ShardLink {
       maxMessageSize: this.#options.maxMessageBytes,
     });
     this.#socket = socket;
-    this.#url = url;
     for (const event of ['disconnect', 'connect:retry', 'handshake:error:protocol', 'handshake:error:auth'] as const) {
       socket.events.on(event, () => this.#lose(socket));
     }
@@ -165,11 +196,19 @@ export class ShardLink {
     }
   }
 
-  /** A shard that went without closing its connections may have a successor by now. */
+  /**
+   * A shard that went without closing its connections may have a successor by now; and so may one that says "not yet", which it does
+   * for ever when only those who watch over it take it for lost.
+   */
   async #lookAgain(): Promise<void> {
     const socket = this.#socket;
-    const isSilent = performance.now() - this.#heardAt >= this.#options.attemptMs;
-    if (socket === null || this.#waiting.size === 0 || !isSilent) return;
+    const [oldest] = this.#waiting.values();
+    if (socket === null || oldest === undefined) return;
+    const now = performance.now();
+    const { attemptMs } = this.#options;
+    const isDue = now - Math.max(oldest.since, this.#lookedAt) >= ATTEMPTS_PER_LOOK * attemptMs;
+    if (now - this.#heardAt < attemptMs && !isDue) return;
+    this.#lookedAt = now;
     const url = await this.#options.locate().catch(() => undefined);
     if (url !== undefined && url !== this.#url) this.#lose(socket);
   }
@@ -207,7 +246,7 @@ export class ShardLink {
     if (waiting === undefined) return;
     waiting.lastWord = this.#heardAt;
     if (frame.type !== 'error') return waiting.resolve(frame);
-    const error = decodeError(0, Buffer.from(frame.body).toString(), this.#url);
+    const error = decodeError(0, Buffer.from(frame.body).toString(), `parameter shard ${this.#options.shard}`);
     waiting.attempts = 0;
     if (error.code === 'timeout') this.#send(frame.sequence);
     else if (error.code === 'corruptArtifact' || error.code === 'overloaded') this.#sendLater(frame.sequence);

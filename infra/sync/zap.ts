@@ -11,6 +11,8 @@ const VERSION = '1.0';
 export interface Doorkeeper {
   /** Peers that were turned away. */
   refused(): number;
+  /** Resolves once closed; rejects when it fails: then nobody else gets in. */
+  readonly ended: Promise<void>;
   close(): void;
 }
 
@@ -30,8 +32,5 @@ export async function keepDoor(context: Context, client: Pick<CurveKeyPair, 'pub
       await door.send([from, empty, VERSION, request, ...verdict]);
     }
   }
-  // Ends by itself when the door is closed; nobody connects through one that has failed.
-  answer().catch(() => undefined);
-
-  return { refused: () => refused, close: () => door.close() };
+  return { refused: () => refused, ended: answer(), close: () => door.close() };
 }
