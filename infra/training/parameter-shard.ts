@@ -13,11 +13,14 @@ import { numLabelsOf, readableOf } from './training-data.ts';
 
 const TELL_EVERY_MS = 500;
 
+/** Tells between two looks at the registry for a successor. */
+const TELLS_PER_LOOK = 4;
+
 type ShardJob = ChildWork<ParameterShardInput, ParameterShardProgress>;
 
 /**
  * Serves one shard of the parameters, in memory only, until aborted.
- * @throws LookalikeError `cancelled`; `unavailable` when a later attempt of the same shard has taken its place
+ * @throws LookalikeError `cancelled`; `conflict` once a successor is announced in its place, as its parent was frozen; `unavailable` when a later attempt of the same shard has taken its place, or its socket failed
  */
 export async function workAsParameterShard(job: ShardJob): Promise<void> {
   const { config, stores, input, attempt, logger, signal, onProgress } = job;
@@ -35,7 +38,10 @@ export async function workAsParameterShard(job: ShardJob): Promise<void> {
     if (!(await stores.registry.training.announceShard({ run, shard, url, attempt }))) {
       throw new LookalikeError('unavailable', `Parameter shard ${shard} of ${run} has been started again elsewhere.`);
     }
-    while (!signal.aborted) {
+    let failure: LookalikeError | null = null;
+    void server.ended.then((error) => (failure = error));
+    for (let tells = 1; !signal.aborted; tells++) {
+      if (failure !== null) throw failure as LookalikeError;
       const { incarnation, statistics } = server.status();
       const { step, numPushes, numDropped, staleness } = statistics;
       const { start, end } = own.range;
@@ -44,12 +50,22 @@ export async function workAsParameterShard(job: ShardJob): Promise<void> {
         ...{ incarnation, step, numPushes, numDropped, staleness },
       });
       await sleep(TELL_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      if (tells % TELLS_PER_LOOK === 0) await expectNoSuccessor(job, url);
     }
     await stores.registry.training.withdrawShard({ run, shard, url });
     throw cancelled(shard);
   } finally {
     await server.close();
   }
+}
+
+/** @throws LookalikeError `conflict` */
+async function expectNoSuccessor({ stores, input: { run, shard } }: ShardJob, url: string): Promise<void> {
+  // A registry that is away for a moment says nothing about a successor.
+  const all = await stores.registry.training.shards(run).catch(() => []);
+  const announced = all.find((each) => each.shard === shard);
+  if (announced === undefined || announced.url === url) return;
+  throw new LookalikeError('conflict', `Parameter shard ${shard} of ${run} is served by attempt ${announced.attempt} now.`);
 }
 
 /** What each shard holds, known from the data's shape alone; null when nothing is trained. */
