@@ -48,18 +48,19 @@ export function batchOf(pool: Pool, { labelsPerBatch, samplesPerLabel, seed }: B
 /**
  * One of the even, contiguous groups of labels that a batch is cut into. A loss compares rows within a slice, so that its
  * gradient is a pure function of (seed, step, slice), whoever computes it.
- * @throws LookalikeError `invalidInput` when there are more slices than labels
+ * @param minLabels without which a slice has nothing to compare
+ * @throws LookalikeError `invalidInput` when there are too few labels for so many slices
  */
-export function sliceOf({ rows, labels }: Batch, slice: number, numSlices: number): Batch {
+export function sliceOf({ rows, labels }: Batch, slice: number, numSlices: number, minLabels = 1): Batch {
   // Every label of a batch has equally many rows, one after another.
   const perLabel = labels.findIndex((label) => label !== labels[0]);
   const samples = perLabel === -1 ? labels.length : perLabel;
   const numLabels = labels.length / samples;
-  if (numSlices > numLabels) {
+  if (numSlices > 1 && numSlices * minLabels > numLabels) {
     throw new LookalikeError(
       'invalidInput',
-      `Expected at most ${numLabels} replicas, as each batch has so many labels, got ${numSlices}. Lower train.dataParallel.replicas ` +
-        'or raise train.labelsPerBatch.',
+      `Expected at most ${Math.max(1, Math.floor(numLabels / minLabels))} replicas, as each batch has ${numLabels} labels and each ` +
+        `replica needs ${minLabels}, got ${numSlices}. Lower train.dataParallel.replicas, or raise train.labelsPerBatch where the data has more labels.`,
     );
   }
   const cut = (at: number): number => Math.floor((at * numLabels) / numSlices) * samples;

@@ -16,7 +16,10 @@ export interface DataParallelPlan {
   shard: Omit<ShardConfig, 'range' | 'decayRanges'>;
   /** How far a slice may be ahead of the slowest; 0 where nothing is clocked. */
   staleness: number;
-  /** Whether the run is a pure function of data and configuration, whatever happens to its processes. */
+  /**
+   * Whether the run is a pure function of data and configuration, whatever happens to its processes. Lossy compression that carries
+   * over what it left out is not: that dies with its replica.
+   */
   isExact: boolean;
   /** Shards' count <-> steps; rounded where pushes do not fall on steps. */
   stepOf(applied: number): number;
@@ -31,7 +34,7 @@ export function planOf({ dataParallel, optimizer, checkpointEverySteps }: TrainC
       'Expected train.dataParallel for the strategy `dataParallel`, got none. Say how many replicas there are.',
     );
   }
-  const { mode, replicas: numSlices } = dataParallel;
+  const { mode, compression, replicas: numSlices } = dataParallel;
   const { kind, momentum, weightDecay } = optimizer;
   const consistency: Consistency =
     mode.kind === 'async'
@@ -53,7 +56,11 @@ export function planOf({ dataParallel, optimizer, checkpointEverySteps }: TrainC
       checkpointEverySteps: Math.max(1, appliedOf(checkpointEverySteps)),
     },
     staleness: consistency.kind === 'clocked' ? consistency.staleness : 0,
-    isExact: consistency.kind === 'clocked' && consistency.staleness === 0 && consistency.backups === 0,
+    isExact:
+      consistency.kind === 'clocked' &&
+      consistency.staleness === 0 &&
+      consistency.backups === 0 &&
+      ['none', 'fp16'].includes(compression.kind),
     stepOf: (applied) => Math.round(applied / pushesPerStep),
     appliedOf,
   };

@@ -8,7 +8,8 @@ type Async = Extract<DataParallelConfig['mode'], { kind: 'async' }>;
 /**
  * Downpour (Dean et al., NIPS 2012, alg. 7.1): each replica goes through its slices at its own pace, fetches parameters every
  * `fetchEvery` steps, steps on its own copy in between, and pushes the sum of every `pushEvery` gradients. The lead waits for
- * everybody's last push, so that no sample is lost.
+ * everybody's last push, so that no sample is lost while the shards live. Once one was lost, all slices go on at the step of the
+ * checkpoint, an average over them: fast ones take samples again, and slow ones leave some out.
  */
 export async function runDownpour(session: Session, { pushEvery, fetchEvery }: Async): Promise<void> {
   const { client, head, program, plan, rank, lead, signal, step: first } = session;

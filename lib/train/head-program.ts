@@ -91,11 +91,13 @@ export class HeadProgram {
     });
   }
 
-  /** @throws LookalikeError `nonFinite` when nothing may be updated from it; `invalidInput` when slices outnumber a batch's labels */
+  /** @throws LookalikeError `nonFinite` when nothing may be updated from it; `invalidInput` when a batch has too few labels for its slices */
   gradients(head: HeadModel, step: number, slice = 0, numSlices = 1): SliceGradients {
     const { tf, config } = this;
     const { featureDim } = this.shape;
-    const { rows, labels } = sliceOf(batchOf(this.#pool, config, step), slice, numSlices);
+    // A loss over pairs is 0 where nothing differs.
+    const minLabels = config.loss.kind === 'proxySoftmax' ? 1 : 2;
+    const { rows, labels } = sliceOf(batchOf(this.#pool, config, step), slice, numSlices, minLabels);
     // One slice draws what a run without slices draws.
     const key = numSlices === 1 ? [step] : [step, slice];
     const random = randomOf(config.seed, 'loss', ...key);

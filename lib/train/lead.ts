@@ -12,7 +12,7 @@ import type { TrainState } from './train-state.ts';
 export interface LeadOptions {
   program: HeadProgram;
   plan: DataParallelPlan;
-  /** The newest checkpoint, of whichever strategy. */
+  /** The newest checkpoint; its format is the same for every strategy. */
   from?: TrainState;
   /** Durable when it returns. */
   onCheckpoint?: (state: TrainState) => Promise<void>;
@@ -77,7 +77,8 @@ export class Lead {
     }
     if (step >= program.numSteps) return true;
     await this.#checkpoint(client, version, signal);
-    return step % program.stepsPerEpoch === 0 && this.#epochs.isExhausted;
+    // Not only at an epoch's end: with backup workers a step may be the first that this replica sees after one.
+    return this.#epochs.isExhausted;
   }
 
   /** The head that was kept. @throws LookalikeError `invalidInput` without an epoch */

@@ -57,7 +57,7 @@ async function runSession(options: ReplicaOptions, client: ParameterClient, head
   else await untilSeeded(client, options);
   const session: Session = { ...options, client, head, ...(await positionOf(client, options)) };
   await (plan.mode.kind === 'async' ? runDownpour(session, plan.mode) : runClocked(session));
-  if (!lead) await untilSeededAnew(client, options);
+  if (!lead) await untilSeededAnew(session);
   return lead !== undefined;
 }
 
@@ -88,14 +88,12 @@ async function untilSeeded(client: ParameterClient, { signal, pause, onWaiting }
 }
 
 /** Its own steps are done: either the run is over, or there will be more to do. */
-async function untilSeededAnew(client: ParameterClient, { signal, pause, onWaiting }: ReplicaOptions): Promise<void> {
-  const incarnations = async (): Promise<string> =>
-    (await client.status(signal)).map(({ incarnation }) => incarnation).join();
-  const before = await incarnations();
-  do {
+async function untilSeededAnew({ client, incarnation, signal, pause, onWaiting }: Session): Promise<void> {
+  // What it has pushed went to this incarnation; another may have begun before the first look.
+  while ((await client.status(signal)).every((state) => state.incarnation === incarnation)) {
     onWaiting?.('Its steps are done: the lead ends the run.');
     await pause(RETRY_MS, signal);
-  } while ((await incarnations()) === before);
+  }
 }
 
 function cancelled(): LookalikeError {

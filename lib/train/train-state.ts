@@ -9,7 +9,7 @@ export interface BestEpoch {
   bias: Float32Array;
 }
 
-/** Everything besides data and configuration that the rest of a run depends on, whichever strategy it has run by so far. */
+/** Everything besides data and configuration that the rest of a run depends on; its format is the same for every strategy. */
 export interface TrainState extends HeadParameters {
   /** Steps done. */
   step: number;

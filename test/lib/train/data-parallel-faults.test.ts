@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { DataParallelConfig } from '../../../contracts/training.ts';
 import type { TrainState } from '../../../lib/train/train-state.ts';
 import { Killed, bytesOf, parallel, run } from './local-run.ts';
+import type { LocalShards } from './local-shards.ts';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -61,6 +62,30 @@ describe('a synchronous run in which something dies', () => {
       expect(shards.incarnation).toBe(2);
       expect(taken.length - new Set(taken).size).toBeLessThanOrEqual(config.checkpointEverySteps + 1);
     }
+  });
+});
+
+describe('a replica whose steps are done', () => {
+  it('goes on when a shard was lost and taught again before it looked', async () => {
+    const config = parallel();
+    const whole = bytesOf(await run(config));
+    let held: LocalShards | undefined;
+    const { shards, ...head } = await run(config, {
+      onStep(rank, { step, numSteps }, all) {
+        if (held !== undefined || rank !== 1 || step < numSteps) return;
+        held = all;
+        held.lose(0);
+      },
+      wrap: (client, rank) => ({
+        ...client,
+        async status(signal) {
+          while (rank === 1 && held?.incarnation === 1) await new Promise((resolve) => setImmediate(resolve));
+          return client.status(signal);
+        },
+      }),
+    });
+    expect(shards.incarnation).toBe(2);
+    expect(head).toEqual(whole);
   });
 });
 

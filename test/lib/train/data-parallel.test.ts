@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import type { DataParallelConfig, TrainConfig } from '../../../contracts/training.ts';
 import { createPushEncoders } from '../../../infra/sync/push-encoders.ts';
@@ -7,6 +7,7 @@ import { decodeGradient } from '../../../lib/sync/compression/index.ts';
 import { partition } from '../../../lib/sync/layout.ts';
 import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { planOf } from '../../../lib/train/data-parallel-plan.ts';
+import { FlatHead } from '../../../lib/train/flat-head.ts';
 import { HeadProgram } from '../../../lib/train/head-program.ts';
 import type { TrainedHead } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
@@ -171,6 +172,23 @@ describe('the lead', () => {
     const three = await run(parallel({}, train));
     expect(three.recallByEpoch.length).toBe(three.bestEpoch + 1 + train.patience);
   });
+
+  it('stops also when others went past the end of an epoch without its slice', async () => {
+    const config = parallel({ mode: { kind: 'sync', backups: 1 } }, { patience: 2, epochs: 30 });
+    const program = new HeadProgram(tf, data, config);
+    const client = new LocalShards(config, program.shape).connect();
+    const lead = new Lead({ program, plan: planOf(config) });
+    await lead.take(client);
+    const { values } = await client.pull({ step: 0 });
+    const head = new FlatHead(program);
+    onTestFinished(() => head.dispose());
+    const every = program.stepsPerEpoch;
+    const stops: boolean[] = [];
+    for (const step of [every, 2 * every, 3 * every + 1]) {
+      stops.push(await lead.visit(client, head, step, { version: step, values }));
+    }
+    expect(stops).toEqual([false, false, true]);
+  });
 });
 
 describe('a replica', () => {
@@ -199,14 +217,14 @@ describe('a replica', () => {
     expect(shards.statistics().numPushes).toBeLessThan(program.numSteps);
   });
 
-  it('reports shards that stay away', async () => {
+  it.each(['unavailable', 'conflict'] as const)('reports shards that stay away: %s', async (code) => {
     const config = parallel({ replicas: 1 });
     const reasons: string[] = [];
     const replica = trainReplica({
       program: new HeadProgram(tf, data, config),
       plan: planOf(config),
       rank: 0,
-      connect: () => Promise.reject(new LookalikeError('unavailable', 'Nobody is there.')),
+      connect: () => Promise.reject(new LookalikeError(code, 'Nobody is there.')),
       pause: () => Promise.resolve(),
       onWaiting: (reason) => void reasons.push(reason),
     });
@@ -219,6 +237,35 @@ describe('a replica', () => {
       code: 'invalidInput',
       message: expect.stringMatching(/at most 6 replicas.*got 7/) as string,
     });
+  });
+});
+
+describe('a slice', () => {
+  it.each<TrainConfig['loss']['kind']>(['batchHardTriplet', 'supCon'])(
+    'of one label is refused by a loss over pairs, though the configuration asks for more: %s',
+    (kind) => {
+      const loss: TrainConfig['loss'] =
+        kind === 'supCon' ? { kind, temperature: 0.2 } : { kind: 'batchHardTriplet', margin: 0.3 };
+      const config = parallel({ replicas: 4 }, { loss, labelsPerBatch: 16 });
+      const program = new HeadProgram(tf, data, config);
+      const head = new FlatHead(program);
+      onTestFinished(() => head.dispose());
+      const values = new Float32Array(head.layout.length);
+      const refused = /at most 3 replicas.*6 labels.*needs 2, got 4.*replicas/;
+      for (const slice of [0, 1, 2, 3]) expect(() => head.gradient(values, 0, slice, 4)).toThrow(refused);
+      expect(() => head.gradient(values, 0, 0, 3)).not.toThrow();
+    },
+  );
+});
+
+describe('a plan', () => {
+  it.each<{ kind: DataParallelConfig['compression']; isExact: boolean }>([
+    { kind: { kind: 'none' }, isExact: true },
+    { kind: { kind: 'fp16' }, isExact: true },
+    { kind: { kind: 'topK', share: 0.1 }, isExact: false },
+    { kind: { kind: 'oneBit' }, isExact: false },
+  ])('promises equal bytes only where nothing is carried over from push to push: $kind.kind', ({ kind, isExact }) => {
+    expect(planOf(parallel({ compression: kind })).isExact).toBe(isExact);
   });
 });
 
