@@ -20,7 +20,8 @@ type ShardJob = ChildWork<ParameterShardInput, ParameterShardProgress>;
 
 /**
  * Serves one shard of the parameters, in memory only, until aborted.
- * @throws LookalikeError `cancelled`; `conflict` once a successor is announced in its place, as its parent was frozen; `unavailable` when a later attempt of the same shard has taken its place, or its socket failed
+ * @throws LookalikeError `cancelled`; `conflict` once a later attempt is announced in its place, as when its parent was frozen;
+ * `unavailable` when one was there before it, or its socket failed
  */
 export async function workAsParameterShard(job: ShardJob): Promise<void> {
   const { config, stores, input, attempt, logger, signal, onProgress } = job;
@@ -65,7 +66,10 @@ async function expectNoSuccessor({ stores, input: { run, shard } }: ShardJob, ur
   const all = await stores.registry.training.shards(run).catch(() => []);
   const announced = all.find((each) => each.shard === shard);
   if (announced === undefined || announced.url === url) return;
-  throw new LookalikeError('conflict', `Parameter shard ${shard} of ${run} is served by attempt ${announced.attempt} now.`);
+  throw new LookalikeError(
+    'conflict',
+    `Parameter shard ${shard} of ${run} is served by attempt ${announced.attempt} now.`,
+  );
 }
 
 /** What each shard holds, known from the data's shape alone; null when nothing is trained. */

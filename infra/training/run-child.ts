@@ -71,6 +71,8 @@ export async function runChild<Input, Output, Progress>(
       send({ type: 'start', config, input, attempt });
     });
   } finally {
+    // It has not exited where it could not be started or spoken to.
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     watch.end();
     clearTimeout(killer);
     signal?.removeEventListener('abort', stop);

@@ -23,6 +23,9 @@ import { createProgressOf } from './step-progress.ts';
 /** Real pictures of the catalogue on which the exported head is compared with tfjs. */
 const NUM_CHECK_IMAGES = 4;
 
+/** How often a training looks whether its model is there already. */
+const LOOK_EVERY_MS = 5_000;
+
 export interface TrainJob {
   config: Config;
   stores: Stores;
@@ -46,15 +49,17 @@ export interface Strategy {
 
 /**
  * One stage from artefacts to artefact: finds the finished model, else resumes at the newest readable checkpoint, trains, exports
- * and publishes. Equal inputs give equal artefacts, however often it was interrupted. Where nothing can be learnt or judged, it
- * is the untrained model, with the reason.
+ * and publishes. While it trains it looks for the model again: an equal run may be first. Equal inputs give equal artefacts,
+ * however often it was interrupted, in one process and where a training on several is exact (`DataParallelPlan.isExact`). Where
+ * nothing can be learnt or judged, it is the untrained model, with the reason.
  * @throws LookalikeError `invalidInput` when no item's picture can be read
  */
 export async function trainStage(job: TrainJob, stage: TrainingStage, strategy: Strategy): Promise<StageOutput> {
   const prepared = await prepareStage(job.stores, job.input, stage);
   const { rows, split, why } = prepared;
   if (why !== null) return { output: await untrained(job, rows, why), next: null };
-  const output = (await foundModel(job.stores, prepared.derivation)) ?? (await train(job, prepared, strategy));
+  const output =
+    (await foundModel(job.stores, prepared.derivation)) ?? (await trainUnlessFound(job, prepared, strategy));
   const { metrics } = output;
   if (stage.kind === 'all') {
     const { validationRecallAt1 } = stage;
@@ -97,6 +102,28 @@ async function foundModel(stores: Stores, derivation: Derivation): Promise<Train
   // The run that published it may have died before it said so.
   await checkpointsIn(stores, derivation).forget();
   return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
+}
+
+/** Another run, or one that was taken for dead, may publish the model; parts of this run that see it then do nothing any more. */
+async function trainUnlessFound(job: TrainJob, prepared: PreparedStage, strategy: Strategy): Promise<TrainOutput> {
+  const { stores } = job;
+  const { derivation } = prepared;
+  const over = new AbortController();
+  const look = async (): Promise<void> => {
+    // A store that is away for a moment is asked again.
+    const found = await stores.artifacts.find(derivation).catch(() => undefined);
+    if (found !== undefined) over.abort();
+  };
+  const timer = setInterval(() => void look(), LOOK_EVERY_MS);
+  try {
+    return await train({ ...job, signal: AbortSignal.any([job.signal, over.signal]) }, prepared, strategy);
+  } catch (error) {
+    const found = over.signal.aborted && !job.signal.aborted ? await foundModel(stores, derivation) : null;
+    if (found === null) throw error;
+    return found;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 async function train(

@@ -60,7 +60,8 @@ export function sliceOf({ rows, labels }: Batch, slice: number, numSlices: numbe
     throw new LookalikeError(
       'invalidInput',
       `Expected at most ${Math.max(1, Math.floor(numLabels / minLabels))} replicas, as each batch has ${numLabels} labels and each ` +
-        `replica needs ${minLabels}, got ${numSlices}. Lower train.dataParallel.replicas, or raise train.labelsPerBatch where the data has more labels.`,
+        `replica needs ${minLabels}, got ${numSlices}. Lower train.dataParallel.replicas, or raise ` +
+        'train.labelsPerBatch where the data has more labels.',
     );
   }
   const cut = (at: number): number => Math.floor((at * numLabels) / numSlices) * samples;

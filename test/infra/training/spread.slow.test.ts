@@ -103,6 +103,40 @@ describe('a synchronous training spread over processes', () => {
   }, 120_000);
 });
 
+describe('a lead whose followers have nothing to do any more', () => {
+  it('ends with the model that an equal run has published meanwhile', async () => {
+    const workshop = await open(spread());
+    const { config, input: train } = workshop;
+    const own = { run: 'test/alone', stage: FIRST_STAGE, train };
+    const abort = new AbortController();
+    const { signal } = abort;
+    const shards = [0, 1].map((shard) => runParameterShard({ config, input: { ...own, shard }, signal }));
+    const ended = Promise.allSettled(shards);
+    const told = Promise.withResolvers<void>();
+    const alone = runReplica({ config, input: { ...own, rank: 0 }, signal, onProgress: () => told.resolve() });
+    await told.promise;
+    const { model } = await trainSpread(workshop);
+    expect((await alone)?.output).toMatchObject({ model, reused: true });
+    abort.abort();
+    await ended;
+    expect(orphans()).toEqual([]);
+  }, 120_000);
+});
+
+describe('a parameter shard', () => {
+  it('ends once a later attempt is announced in its place', async () => {
+    const { config, input: train, stores } = await open(spread());
+    const run = 'test/superseded';
+    const shard = runParameterShard({ config, input: { run, stage: FIRST_STAGE, train, shard: 0 }, attempt: 1 });
+    const ended = expect(shard).rejects.toMatchObject({ code: 'conflict' });
+    const { training } = stores.registry;
+    await expect.poll(() => training.shards(run), { timeout: 30_000 }).toHaveLength(1);
+    await training.announceShard({ run, shard: 0, url: 'tcp://127.0.0.1:9', attempt: 2 });
+    await ended;
+    expect(orphans()).toEqual([]);
+  }, 60_000);
+});
+
 describe('a frozen process', () => {
   it('is killed, and reported so that another takes its place', async () => {
     const { config, input } = await open({ ...TRAIN, epochs: 100_000 });
