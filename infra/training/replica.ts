@@ -66,7 +66,7 @@ async function follow(job: ReplicaJob): Promise<null> {
 }
 
 function replicaOptions(
-  { config: { dataPlane }, stores, input: { run, rank }, signal }: ReplicaJob,
+  { config: { dataPlane }, stores, input: { run, rank }, logger, signal }: ReplicaJob,
   config: TrainConfig,
   program: HeadProgram,
   { meter, waiting }: Teller,
@@ -87,7 +87,8 @@ function replicaOptions(
     pause: (milliseconds, until) => sleep(milliseconds, undefined, until && { signal: until }),
     connect() {
       const endpoints = () => stores.registry.training.shards(run);
-      const client = createParameterClient({ token: dataPlane.token, run, layout, numShards, endpoints, encoders });
+      const { token } = dataPlane;
+      const client = createParameterClient({ token, run, layout, numShards, endpoints, encoders, logger });
       meter.connected(client);
       return Promise.resolve(client);
     },
