@@ -90,7 +90,7 @@ async function expectStrangersRefused(shop: Installation): Promise<void> {
       return client.status().finally(() => client.close());
     };
     expect(await ask(config.dataPlane.token)).toMatchObject([{ statistics: {} }, { statistics: {} }]);
-    await expect(ask('a secret of somebody else')).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(ask('a secret of somebody else')).rejects.toMatchObject({ code: 'unauthorized' });
   } finally {
     await registry.close();
   }
