@@ -18,10 +18,10 @@ import { childrenOf, listeningPorts, treeOf } from './process-tree.ts';
 
 const IN = ['--catalogue', 'shop'];
 const RECIPE = ['--recipe', 'fast', '--force', '--wait', '--set', 'index.kind=exact'];
-/** Long enough that every disaster falls into it; a checkpoint often, as each shows that all parts are there. */
+/** About twice as long as all disasters take here, for machines that are faster; a checkpoint often, as each shows that all parts are there. */
 const SPREAD = [
   'strategy=dataParallel',
-  'epochs=400',
+  'epochs=800',
   'dim=32',
   'labelsPerBatch=16',
   'samplesPerLabel=2',
