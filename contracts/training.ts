@@ -31,6 +31,10 @@ export type DataParallelConfig = {
   compression: { kind: 'none' } | { kind: 'fp16' } | { kind: 'topK'; share: number } | { kind: 'oneBit' };
 };
 
+/** More processes than any installation that this was tried on; a typing error should not start thousands. */
+export const MAX_REPLICAS = 64;
+export const MAX_SHARDS = 32;
+
 /** Training of a head on cached features of a frozen backbone. */
 export interface TrainConfig {
   strategy: 'single' | 'dataParallel';

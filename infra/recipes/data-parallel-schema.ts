@@ -1,9 +1,6 @@
 import { z } from 'zod';
+import { MAX_REPLICAS, MAX_SHARDS } from '../../contracts/training.ts';
 import type { DataParallelConfig, TrainConfig } from '../../contracts/training.ts';
-
-/** More processes than any installation that this was tried on; a typing error should not start thousands. */
-const MAX_REPLICAS = 64;
-const MAX_SHARDS = 32;
 
 const steps = z.int().min(1).max(1_000);
 

@@ -1,3 +1,4 @@
+import { MAX_SHARDS } from '../../contracts/training.ts';
 import { simulate } from './simulate.ts';
 import type { Cluster, Prediction, Scenario, Workload } from './setup.ts';
 
@@ -26,8 +27,6 @@ export interface Advice {
 const WORTH_INEXACTNESS = 1.5;
 /** Below this it is better to give each machine a run of its own. */
 const POOR_EFFICIENCY = 0.5;
-/** As many as `retrain` takes. */
-const MAX_SHARDS = 32;
 
 /**
  * Ranks strategies for each size and network by predicted slices per second, and chooses: an exact one unless an inexact one is
