@@ -19,7 +19,7 @@ import { SWEPT_KINDS } from '../infra/bench/sweeps.ts';
 import type { SweptKind } from '../infra/bench/sweeps.ts';
 import { settingLines, writeReport } from '../infra/bench/write-report.ts';
 import { addBenchTrainCommand } from './bench-train.ts';
-import { catalogueName, wholeNumber } from './options.ts';
+import { amount, catalogueName, wholeNumber } from './options.ts';
 import type { CommandContext } from './run-command.ts';
 import { handles, withStores } from './run-command.ts';
 import { table } from './table.ts';
@@ -67,7 +67,7 @@ export function addBenchCommand(program: Command): void {
       .option('--python <path>', 'a Python that may have faiss and hnswlib; none: no peers', 'python3')
       .option('--out <folder>', 'where result.json, SVG, PNG and report.html go (default: no files)')
       .option('--auto', 'only recommend: the kind and parameters that answer soonest for --recall within --max-bytes')
-      .option('--recall <share>', 'with --auto: part of the true neighbours to be found', share, 0.95)
+      .option('--recall <share>', 'with --auto: part of the true neighbours to be found', amount(0, 1), 0.95)
       .option('--max-bytes <count>', 'with --auto: memory that an index may take', wholeNumber(1))
       .option('--quick', 'fewer parameters and shorter rounds: to see it work, not to quote'),
     runBenchAnn,
@@ -135,13 +135,6 @@ function sourceOf(options: BenchAnnOptions): VectorSource {
   if (vectors !== undefined) return { kind: 'file', path: vectors, queries, column, size: n };
   if (catalogue !== undefined) return { kind: 'catalogue', catalogue, size: n };
   return { kind: 'synthetic', size: n ?? 10_000, dim: dim ?? 128, noiseRank };
-}
-
-/** A number from 0 to 1, for commander. */
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError(`Expected a number from 0 to 1, got "${text}".`);
 }
 
 /** Kinds of index, for commander. */
