@@ -54,7 +54,7 @@ async function runBenchTrain(context: CommandContext, options: BenchTrainOptions
       rounds,
       python: python === 'none' ? null : python,
     },
-    { signal, progress: (_, done, total) => task.update(done, total) },
+    { signal, progress: (done, total) => task.update(done, total) },
   );
   task.finish('done');
   const files = out === undefined ? [] : await writeTrainReport(result, out);

@@ -5,14 +5,13 @@ import { HeadProgram } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
-import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { partition, shardConfigsOf } from '../../../lib/sync/layout.ts';
 import { loadTensorFlow } from '../../compute/tensorflow.ts';
 import { createParameterClient } from '../../sync/parameter-client.ts';
 import { createParameterServer } from '../../sync/parameter-server.ts';
 import { createPushEncoders } from '../../sync/push-encoders.ts';
 import type { PartReport, PartRequest } from './gang.ts';
-import { configOf, drawnData, WARM_UP_STEPS } from './workload.ts';
+import { configOf, drawnData, shapeOf, WARM_UP_STEPS } from './workload.ts';
 
 process.on('disconnect', () => process.exit());
 /** Tells what a replica has measured so far. */
@@ -28,10 +27,10 @@ process.on('message', (request: PartRequest | 'report') => {
 async function run(request: PartRequest): Promise<void> {
   const { workload, dataParallel, token, runName } = request;
   const config = configOf(workload, dataParallel);
-  const shape = { featureDim: workload.features, dim: workload.dim, numLabels: workload.labels };
+  const layout = headLayout(config, shapeOf(workload));
   if (request.role === 'shard') {
     const plan = planOf(config);
-    const shards = shardConfigsOf(headLayout(config, shape), request.numShards, plan.shard);
+    const shards = shardConfigsOf(layout, request.numShards, plan.shard);
     const server = await createParameterServer({
       config: { dataPlane: { host: '127.0.0.1', token } },
       run: runName,
@@ -56,11 +55,9 @@ async function run(request: PartRequest): Promise<void> {
   }
   const plan = planOf(config);
   const program = new HeadProgram(tf, data, config);
-  const layout = headLayout(config, shape);
   const encoders = createPushEncoders(config.dataParallel!.compression, partition(layout.length, request.numShards));
   let before = { bytes: 0, waitSeconds: 0, at: 0 };
   let numSteps = 0;
-  let client: ParameterClient | undefined;
   let traffic = before;
   report = () =>
     tell({
@@ -75,22 +72,22 @@ async function run(request: PartRequest): Promise<void> {
     plan,
     rank: request.index,
     lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
-    connect: () => {
-      client = createParameterClient({
-        token,
-        run: runName,
-        layout,
-        numShards: request.numShards,
-        endpoints: () => Promise.resolve(request.endpoints),
-        encoders,
-      });
-      return Promise.resolve(client);
-    },
+    connect: () =>
+      Promise.resolve(
+        createParameterClient({
+          token,
+          run: runName,
+          layout,
+          numShards: request.numShards,
+          endpoints: () => Promise.resolve(request.endpoints),
+          encoders,
+        }),
+      ),
     pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
-    onStep: () => {
+    onStep: (_, exchange) => {
       times.mark();
       numSteps += 1;
-      const { sentBytes, receivedBytes, waitSeconds } = client!.traffic();
+      const { sentBytes, receivedBytes, waitSeconds } = exchange.traffic();
       traffic = { bytes: sentBytes + receivedBytes, waitSeconds, at: performance.now() };
       if (numSteps === WARM_UP_STEPS) before = traffic;
     },

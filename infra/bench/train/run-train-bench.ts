@@ -1,10 +1,12 @@
 import type { DataParallelConfig } from '../../../contracts/training.ts';
+import { headLayout } from '../../../lib/train/data-parallel-plan.ts';
 import type { Config } from '../../config/env.ts';
 import { hardware } from '../hardware.ts';
 import type { Hardware } from '../hardware.ts';
 import { measureDdp } from './ddp.ts';
 import { measureGang } from './gang.ts';
 import type { StepFigures } from './gang.ts';
+import { configOf, shapeOf } from './workload.ts';
 import type { TrainWorkload } from './workload.ts';
 
 export interface TrainBenchOptions {
@@ -45,7 +47,7 @@ export interface TrainBenchResult {
 
 export interface TrainBenchHooks {
   signal: AbortSignal;
-  progress: (what: string, done: number, total: number) => void;
+  progress: (done: number, total: number) => void;
 }
 
 interface Contender {
@@ -68,7 +70,7 @@ export async function runTrainBench(
   let peer = 'not asked for';
   for (let round = 0, done = 0; round < rounds; round++) {
     for (const contender of contenders) {
-      progress('train', done++, rounds * contenders.length);
+      progress(done++, rounds * contenders.length);
       const figures = await contender.measure();
       if (typeof figures === 'string') {
         peer = figures;
@@ -79,8 +81,8 @@ export async function runTrainBench(
       if (figures.stepsPerSecond > (best.get(contender)?.stepsPerSecond ?? 0)) best.set(contender, figures);
     }
   }
-  progress('train', 1, 1);
-  const parameters = workload.features * workload.dim + workload.dim + workload.labels * workload.dim;
+  progress(1, 1);
+  const parameters = headLayout(configOf(workload), shapeOf(workload)).length;
   const measured = contenders.flatMap((contender) => {
     const figures = best.get(contender);
     return figures === undefined ? [] : [{ ...contender, figures }];

@@ -1,4 +1,5 @@
 import type { DataParallelConfig, TrainConfig } from '../../../contracts/training.ts';
+import type { HeadShape } from '../../../lib/train/head-model.ts';
 import type { TrainingData } from '../../../lib/train/head-program.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
 
@@ -14,6 +15,10 @@ export interface TrainWorkload {
 
 /** Steps that are run and not counted: processes start, connections open, code gets compiled. */
 export const WARM_UP_STEPS = 10;
+
+export function shapeOf({ features, dim, labels }: TrainWorkload): HeadShape {
+  return { featureDim: features, dim, numLabels: labels };
+}
 
 /** Drawn features around a centre per label; as many pictures as make one epoch of all steps. */
 export function drawnData({ features, labels, batch, steps, seed }: TrainWorkload): TrainingData {

@@ -23,7 +23,7 @@ describe('bench train', () => {
     result = await runTrainBench(
       loadConfig(),
       { workload: WORKLOAD, replicas: [3], shards: 2, rounds: 1, python: '/nowhere/python' },
-      { signal: new AbortController().signal, progress: (_, done, total) => seen.push(done / total) },
+      { signal: new AbortController().signal, progress: (done, total) => seen.push(done / total) },
     );
     // Some thirty processes, each of which loads TensorFlow.
   }, 300_000);
