@@ -4,12 +4,25 @@ import type { AutoSpec, IndexSpec } from './ann.ts';
 export type LossConfig =
   /** Normalised softmax over one proxy per label, cosine margin (CosFace, arXiv 1801.09414 eq. 4). */
   | { kind: 'proxySoftmax'; scale: number; margin: number }
+  /** Normalised softmax over one proxy per label, angular margin in radians (ArcFace, arXiv 1801.07698 eq. 3). */
+  | { kind: 'arcFace'; scale: number; margin: number }
+  /** One proxy per label, each the anchor of the whole batch (Proxy-Anchor, arXiv 2003.13911 eq. 4). */
+  | { kind: 'proxyAnchor'; scale: number; margin: number }
   /** Batch-hard triplet (arXiv 1703.07737 sec. 2). */
   | { kind: 'batchHardTriplet'; margin: number }
   /** Visnet's triplet with in-class and out-of-class negatives (arXiv 1703.02344 sec. 3.3). */
   | { kind: 'visnetTriplet'; margin: number; inClassShare: number }
-  /** Supervised contrastive / InfoNCE over the batch (arXiv 2004.11362 eq. 2). */
-  | { kind: 'supCon'; temperature: number };
+  /** Supervised contrastive over the batch (arXiv 2004.11362 eq. 2); with two samples per label it is InfoNCE (NT-Xent). */
+  | { kind: 'supCon'; temperature: number }
+  /** All mined pairs of the batch by how alike they are (multi-similarity, CVPR 2019 eq. 15); mining within `margin` (eq. 11, 12). */
+  | {
+      kind: 'multiSimilarity';
+      positiveScale: number;
+      negativeScale: number;
+      /** Cosine around which pairs are pulled and pushed. */
+      threshold: number;
+      margin: number;
+    };
 
 /**
  * How the slices of each global batch are spread over replicas. The number of replicas is part of what is learnt (a loss compares

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MAX_REPLICAS, MAX_SHARDS } from '../../contracts/training.ts';
 import type { DataParallelConfig, TrainConfig } from '../../contracts/training.ts';
+import { usesProxies } from '../../lib/train/losses/index.ts';
 
 const steps = z.int().min(1).max(1_000);
 
@@ -58,7 +59,7 @@ export function contradictionsOf(
   const found: Contradiction[] = [];
   if (labelsPerBatch % replicas !== 0) {
     found.push(at('replicas', `must divide train.labelsPerBatch (${labelsPerBatch}) without rest: one slice each`));
-  } else if (loss.kind !== 'proxySoftmax' && labelsPerBatch / replicas < 2) {
+  } else if (!usesProxies(loss) && labelsPerBatch / replicas < 2) {
     const most = Math.floor(labelsPerBatch / 2);
     found.push(
       at('replicas', `a loss over pairs compares labels within a slice and needs 2 in each: at most ${most} replicas`),

@@ -7,9 +7,12 @@ type Parameters<T extends { kind: string }> = { [K in T['kind']]: Omit<Extract<T
 /** What a loss is given when only its kind is chosen. */
 export const LOSS_DEFAULTS: Parameters<LossConfig> = {
   proxySoftmax: { scale: 16, margin: 0.2 },
+  arcFace: { scale: 16, margin: 0.3 },
+  proxyAnchor: { scale: 32, margin: 0.1 },
   batchHardTriplet: { margin: 0.3 },
   visnetTriplet: { margin: 0.3, inClassShare: 0.3 },
   supCon: { temperature: 0.1 },
+  multiSimilarity: { positiveScale: 2, negativeScale: 50, threshold: 0.5, margin: 0.1 },
 };
 
 /** Decay per step is learningRate x weightDecay: the same 0.005 for both. `momentum` acts in sgd alone. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { METRICS, ROW_STORAGES } from '../../contracts/ann.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
+import { usesProxies } from '../../lib/train/losses/index.ts';
 import { DataParallelSchema, contradictionsOf } from './data-parallel-schema.ts';
 
 const share = z.number().min(0).max(1);
@@ -8,9 +9,26 @@ const count = z.int().min(1);
 
 const Loss = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('proxySoftmax'), scale: z.number().positive().max(256), margin: share }),
+  // Beyond a right angle the own proxy would count less than all others from the start.
+  z.strictObject({
+    kind: z.literal('arcFace'),
+    scale: z.number().positive().max(256),
+    margin: z
+      .number()
+      .min(0)
+      .max(Math.PI / 2),
+  }),
+  z.strictObject({ kind: z.literal('proxyAnchor'), scale: z.number().positive().max(256), margin: share }),
   z.strictObject({ kind: z.literal('batchHardTriplet'), margin: z.number().positive().max(2) }),
   z.strictObject({ kind: z.literal('visnetTriplet'), margin: z.number().positive().max(2), inClassShare: share }),
   z.strictObject({ kind: z.literal('supCon'), temperature: z.number().positive().max(10) }),
+  z.strictObject({
+    kind: z.literal('multiSimilarity'),
+    positiveScale: z.number().positive().max(256),
+    negativeScale: z.number().positive().max(256),
+    threshold: z.number().min(-1).max(1),
+    margin: z.number().min(0).max(2),
+  }),
 ]);
 
 const Train = z
@@ -41,7 +59,7 @@ const Train = z
     path: ['schedule', 'warmupEpochs'],
     message: 'the warm-up must not be longer than the run (epochs)',
   })
-  .refine(({ loss, samplesPerLabel }) => loss.kind === 'proxySoftmax' || samplesPerLabel >= 2, {
+  .refine(({ loss, samplesPerLabel }) => usesProxies(loss) || samplesPerLabel >= 2, {
     path: ['samplesPerLabel'],
     message: 'a loss over pairs needs at least 2 samples per label',
   })

@@ -5,7 +5,7 @@ import type { Tf } from '../nn/tf.ts';
 import { batchOf, sliceOf, stepsPerEpoch } from './batches.ts';
 import type { Pool } from './batches.ts';
 import type { HeadModel, HeadShape } from './head-model.ts';
-import { createLoss } from './losses/index.ts';
+import { createLoss, usesProxies } from './losses/index.ts';
 import type { Loss } from './losses/index.ts';
 import { randomOf } from './random.ts';
 import { learningRateAt } from './schedule.ts';
@@ -96,7 +96,7 @@ export class HeadProgram {
     const { tf, config } = this;
     const { featureDim } = this.shape;
     // A loss over pairs is 0 where nothing differs.
-    const minLabels = config.loss.kind === 'proxySoftmax' ? 1 : 2;
+    const minLabels = usesProxies(config.loss) ? 1 : 2;
     const { rows, labels } = sliceOf(batchOf(this.#pool, config, step), slice, numSlices, minLabels);
     // One slice draws what a run without slices draws.
     const key = numSlices === 1 ? [step] : [step, slice];

@@ -8,7 +8,7 @@ const SELF = 1e9;
 /**
  * Supervised contrastive loss (Khosla et al., arXiv 2004.11362, eq. 2, L_out):
  * mean over anchors i of -1/|P(i)| sum_{p in P(i)} log( e^{z_i.z_p/t} / sum_{a != i} e^{z_i.z_a/t} ).
- * With two pictures per label it is InfoNCE over the batch. Anchors without a positive are left out.
+ * With two samples per label it is InfoNCE (NT-Xent) over the batch. Anchors without a positive are left out.
  */
 export function supCon({ temperature }: { temperature: number }): Loss {
   return ({ tf, embeddings, labels }) => {

@@ -80,6 +80,12 @@ describe('a change of kind', () => {
   it.each([
     ['train.loss.kind=supCon', { kind: 'supCon', temperature: 0.1 }],
     ['train.loss.kind=batchHardTriplet', { kind: 'batchHardTriplet', margin: 0.3 }],
+    ['train.loss.kind=arcFace', { kind: 'arcFace', scale: 16, margin: 0.3 }],
+    ['train.loss.kind=proxyAnchor', { kind: 'proxyAnchor', scale: 32, margin: 0.1 }],
+    [
+      'train.loss.kind=multiSimilarity',
+      { kind: 'multiSimilarity', positiveScale: 2, negativeScale: 50, threshold: 0.5, margin: 0.1 },
+    ],
     ['train.loss.kind=visnetTriplet', { kind: 'visnetTriplet', margin: 0.3, inClassShare: 0.3 }],
   ])('by %s alone takes that kind’s defaults', (setting, loss) => {
     expect(set(setting).train.loss).toEqual(loss);
@@ -135,6 +141,8 @@ describe('a training spread over processes', () => {
   });
 
   it('takes the defaults of the kinds that are chosen', () => {
+    const ring = spread('train.dataParallel.exchange.kind=allReduce', 'train.dataParallel.compression.kind=fp16');
+    expect(ring.dataParallel).toMatchObject({ exchange: { kind: 'allReduce', bucketBytes: 1_048_576 } });
     expect(spread('train.dataParallel.mode.kind=ssp').dataParallel!.mode).toEqual({ kind: 'ssp', staleness: 2 });
     const { dataParallel } = spread(
       'train.dataParallel.replicas=8',
@@ -155,7 +163,9 @@ describe('a training spread over processes', () => {
     [['replicas=3'], 'train.dataParallel.replicas: must divide train.labelsPerBatch (64) without rest'],
     [['replicas=0'], 'train.dataParallel.replicas: expected number to be >=1, got 0'],
     [['mode.backups=2'], 'train.dataParallel.mode.backups: must stay below the replicas (2)'],
-    [['exchange.kind=allReduce'], 'train.dataParallel.exchange.kind: the ring is not available yet'],
+    [['exchange.kind=allReduce', 'mode.backups=1'], 'train.dataParallel.mode.backups: must be 0: a ring waits for all'],
+    [['exchange.kind=allReduce', 'compression.kind=topK'], 'a ring adds on the way'],
+    [['exchange.kind=allReduce', 'compression.kind=oneBit'], 'train.dataParallel.compression.kind'],
     [['exchange.kind=allReduce', 'mode.kind=ssp'], 'a ring of replicas goes in step: mode ssp needs parameterServer'],
     [['mode.kind=bsp'], 'train.dataParallel.mode.kind: expected one of sync, ssp, async, got "bsp".'],
     [['mode.staleness=1'], 'train.dataParallel.mode of kind sync has kind, backups'],
@@ -169,7 +179,12 @@ describe('a training spread over processes', () => {
   it('is refused where a slice would have nothing to compare', () => {
     const settings = ['train.strategy=dataParallel', 'train.dataParallel.replicas=64'];
     expect(set(...settings).train.dataParallel!.replicas).toBe(64);
-    expect(refusal({ set: [...settings, 'train.loss.kind=supCon'] })).toContain('at most 32 replicas');
+    for (const loss of ['supCon', 'multiSimilarity']) {
+      expect(refusal({ set: [...settings, `train.loss.kind=${loss}`] })).toContain('at most 32 replicas');
+    }
+    for (const loss of ['arcFace', 'proxyAnchor']) {
+      expect(set(...settings, `train.loss.kind=${loss}`, 'train.samplesPerLabel=1').train.loss.kind).toBe(loss);
+    }
   });
 
   it('must be chosen: its settings alone are not ignored in silence', () => {
@@ -199,6 +214,8 @@ describe('a fault', () => {
   it.each([
     [['train.epochs=2', 'train.schedule.warmupEpochs=3'], 'the warm-up must not be longer than the run'],
     [['train.loss.kind=supCon', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per label'],
+    [['train.loss.kind=multiSimilarity', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per'],
+    [['train.loss.kind=arcFace', 'train.loss.margin=1.6'], 'train.loss.margin'],
     [['train.optimizer.learningRate=2'], 'learningRate x weightDecay must stay below 1'],
     [['train.loss.scale=9', 'train.loss.kind=supCon'], 'train.loss.scale: unknown key.'],
   ])('of parts that contradict each other (%s) is refused with the reason', (settings, reason) => {

@@ -16,9 +16,12 @@ beforeAll(async () => {
 
 describe.each<TrainConfig['loss']>([
   { kind: 'proxySoftmax', scale: 8, margin: 0.1 },
+  { kind: 'arcFace', scale: 8, margin: 0.3 },
+  { kind: 'proxyAnchor', scale: 8, margin: 0.1 },
   { kind: 'batchHardTriplet', margin: 0.3 },
   { kind: 'visnetTriplet', margin: 0.3, inClassShare: 0.3 },
   { kind: 'supCon', temperature: 0.5 },
+  { kind: 'multiSimilarity', positiveScale: 2, negativeScale: 10, threshold: 0.5, margin: 0.5 },
 ])('the flat gradient of a slice ($kind)', (loss) => {
   const config = { ...CONFIG, loss };
 
