@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { TRAIN_HEADING, trainCells, trainSettingLines, writeTrainReport } from '../infra/bench/train/report.ts';
 import { runTrainBench } from '../infra/bench/train/run-train-bench.ts';
@@ -7,6 +8,7 @@ import { handles } from './run-command.ts';
 import { table } from './table.ts';
 
 interface BenchTrainOptions {
+  model: 'head' | 'convnet';
   features: number;
   dim: number;
   labels: number;
@@ -25,7 +27,12 @@ export function addBenchTrainCommand(bench: Command): void {
   handles<BenchTrainOptions>(
     bench
       .command('train')
-      .description('measure data-parallel training of a head: step time, bytes, waiting, in every mode and compression')
+      .description('measure data-parallel training: step time, bytes, waiting, in every mode and compression')
+      .addOption(
+        new Option('--model <name>', 'a head, or a convolutional network of 56,714 parameters')
+          .choices(['head', 'convnet'])
+          .default('head'),
+      )
       .option('--features <count>', 'input dimensions of the head', wholeNumber(1, 65_536), 1280)
       .option('--dim <count>', 'output dimensions', wholeNumber(1, 4096), 256)
       .option('--labels <count>', 'labels, a proxy each', wholeNumber(2, 1_000_000), 128)
@@ -42,13 +49,13 @@ export function addBenchTrainCommand(bench: Command): void {
 }
 
 async function runBenchTrain(context: CommandContext, options: BenchTrainOptions): Promise<void> {
-  const { features, dim, labels, batch, steps, seed, replicas, shards, rounds, python, out } = options;
+  const { model, features, dim, labels, batch, steps, seed, replicas, shards, rounds, python, out } = options;
   const { progress, signal, config } = context;
   const task = progress.task('train', '');
   const result = await runTrainBench(
     config,
     {
-      workload: { features, dim, labels, batch, steps, seed },
+      workload: { model, features, dim, labels, batch, steps, seed },
       replicas: replicas.filter((count) => count > 1),
       shards,
       rounds,

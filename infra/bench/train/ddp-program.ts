@@ -1,5 +1,5 @@
 /**
- * PyTorch's DistributedDataParallel over gloo, as one would write it: the same head, loss, batch and optimiser, one process per replica
+ * PyTorch's DistributedDataParallel over gloo, as one would write it: the same model, loss, batch and optimiser, one process per replica
  * with one thread each, on this machine. Takes its settings as JSON in the first argument, prints one line of JSON.
  */
 export const DDP_PROGRAM = `
@@ -22,25 +22,31 @@ class Head(nn.Module):
     def forward(self, x):
         return F.normalize(self.projection(x)) @ F.normalize(self.proxies).t()
 
+def convnet():
+    return nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(800, 64), nn.ReLU(), nn.Linear(64, 10))
+
 def run(rank, world, request, results):
     torch.set_num_threads(1)
     torch.manual_seed(request["seed"])
     if world > 1:
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(request["port"]))
         dist.init_process_group("gloo", rank=rank, world_size=world)
-    model = Head(request["features"], request["dim"], request["labels"])
+    is_head = request["model"] == "head"
+    model = Head(request["features"], request["dim"], request["labels"]) if is_head else convnet()
     count = sum(p.numel() for p in model.parameters())
     if world > 1:
         model = nn.parallel.DistributedDataParallel(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
     rows = request["batch"] // world
-    x = torch.randn(rows, request["features"])
-    y = torch.randint(0, request["labels"], (rows,))
+    x = torch.randn(rows, request["features"]) if is_head else torch.randn(rows, 1, 28, 28)
+    y = torch.randint(0, request["labels"] if is_head else 10, (rows,))
     def step():
         optimizer.zero_grad(set_to_none=True)
-        cosines = model(x)
-        margins = F.one_hot(y, request["labels"]) * request["margin"]
-        loss = F.cross_entropy((cosines - margins) * request["scale"], y)
+        scores = model(x)
+        if is_head:
+            scores = (scores - F.one_hot(y, request["labels"]) * request["margin"]) * request["scale"]
+        loss = F.cross_entropy(scores, y)
         loss.backward()
         optimizer.step()
         return loss.item()

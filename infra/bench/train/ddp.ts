@@ -26,8 +26,20 @@ export async function measureDdp(
   world: number,
   signal: AbortSignal,
 ): Promise<DdpFigures | string> {
-  const { features, dim, labels, batch, steps, seed } = workload;
-  const settings = { features, dim, labels, batch, steps, seed, margin: 0.1, scale: 16, warmUp: WARM_UP_STEPS, world };
+  const { model, features, dim, labels, batch, steps, seed } = workload;
+  const settings = {
+    model,
+    features,
+    dim,
+    labels,
+    batch,
+    steps,
+    seed,
+    margin: 0.1,
+    scale: 16,
+    warmUp: WARM_UP_STEPS,
+    world,
+  };
   // The program starts itself again for each replica, so it has to be a file.
   const folder = await mkdtemp(join(tmpdir(), 'lookalike-ddp-'));
   const program = join(folder, 'ddp.py');

@@ -1,17 +1,20 @@
 /** Entry of one process of a measured gang: a parameter shard, a replica, or a run on its own. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { planOf, headLayout } from '../../../lib/train/data-parallel-plan.ts';
+import { planOf } from '../../../lib/train/data-parallel-plan.ts';
 import { HeadProgram } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
 import { partition, shardConfigsOf } from '../../../lib/sync/layout.ts';
+import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { loadTensorFlow } from '../../compute/tensorflow.ts';
 import { createParameterClient } from '../../sync/parameter-client.ts';
 import { createParameterServer } from '../../sync/parameter-server.ts';
 import { createPushEncoders } from '../../sync/push-encoders.ts';
 import type { PartReport, PartRequest } from './gang.ts';
-import { configOf, drawnData, shapeOf, WARM_UP_STEPS } from './workload.ts';
+import { layoutOfWorkload } from './layout.ts';
+import { trainConvnetAlone, trainConvnetReplica } from './convnet.ts';
+import { configOf, drawnData, WARM_UP_STEPS } from './workload.ts';
 
 process.on('disconnect', () => process.exit());
 /** Tells what a replica has measured so far. */
@@ -27,7 +30,7 @@ process.on('message', (request: PartRequest | 'report') => {
 async function run(request: PartRequest): Promise<void> {
   const { workload, dataParallel, token, runName } = request;
   const config = configOf(workload, dataParallel);
-  const layout = headLayout(config, shapeOf(workload));
+  const layout = layoutOfWorkload(workload);
   if (request.role === 'shard') {
     const plan = planOf(config);
     const shards = shardConfigsOf(layout, request.numShards, plan.shard);
@@ -41,20 +44,17 @@ async function run(request: PartRequest): Promise<void> {
     return;
   }
   const { tf, backend } = await loadTensorFlow(request);
-  const data = drawnData(workload);
   const times = new StepTimes();
   if (request.role === 'single') {
-    await trainHead(tf, data, config, undefined, {
-      onStep: () => {
-        times.mark();
-        return new Promise((resolve) => setImmediate(resolve));
-      },
-    });
+    const onStep = (): Promise<void> => {
+      times.mark();
+      return new Promise((resolve) => setImmediate(resolve));
+    };
+    if (workload.model === 'convnet') await trainConvnetAlone(tf, workload, config.optimizer, onStep);
+    else await trainHead(tf, drawnData(workload), config, undefined, { onStep });
     tell({ type: 'done', backend, ...times.summary(), bytesPerStep: 0, waitShare: 0 });
     return;
   }
-  const plan = planOf(config);
-  const program = new HeadProgram(tf, data, config);
   const encoders = createPushEncoders(config.dataParallel!.compression, partition(layout.length, request.numShards));
   let before = { bytes: 0, waitSeconds: 0, at: 0 };
   let numSteps = 0;
@@ -67,31 +67,38 @@ async function run(request: PartRequest): Promise<void> {
       bytesPerStep: (traffic.bytes - before.bytes) / (numSteps - WARM_UP_STEPS),
       waitShare: (traffic.waitSeconds - before.waitSeconds) / ((traffic.at - before.at) / 1000),
     });
-  await trainReplica({
-    program,
-    plan,
-    rank: request.index,
-    lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
-    connect: () =>
-      Promise.resolve(
-        createParameterClient({
-          token,
-          run: runName,
-          layout,
-          numShards: request.numShards,
-          endpoints: () => Promise.resolve(request.endpoints),
-          encoders,
-        }),
-      ),
-    pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
-    onStep: (_, exchange) => {
-      times.mark();
-      numSteps += 1;
-      const { sentBytes, receivedBytes, waitSeconds } = exchange.traffic();
-      traffic = { bytes: sentBytes + receivedBytes, waitSeconds, at: performance.now() };
-      if (numSteps === WARM_UP_STEPS) before = traffic;
-    },
-  });
+  const connect = (): ParameterClient =>
+    createParameterClient({
+      token,
+      run: runName,
+      layout,
+      numShards: request.numShards,
+      endpoints: () => Promise.resolve(request.endpoints),
+      encoders,
+    });
+  const onStep = (exchange: Pick<ParameterClient, 'traffic'>): void => {
+    times.mark();
+    numSteps += 1;
+    const { sentBytes, receivedBytes, waitSeconds } = exchange.traffic();
+    traffic = { bytes: sentBytes + receivedBytes, waitSeconds, at: performance.now() };
+    if (numSteps === WARM_UP_STEPS) before = traffic;
+  };
+  if (workload.model === 'convnet') {
+    const place = { slice: request.index, numSlices: dataParallel!.replicas };
+    await trainConvnetReplica(tf, workload, connect(), place, onStep);
+  } else {
+    const plan = planOf(config);
+    const program = new HeadProgram(tf, drawnData(workload), config);
+    await trainReplica({
+      program,
+      plan,
+      rank: request.index,
+      lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
+      connect: () => Promise.resolve(connect()),
+      pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+      onStep: (_, exchange) => onStep(exchange),
+    });
+  }
   // The lead alone returns: the others stay for whatever might have to be done again.
   report();
 }

@@ -24,9 +24,10 @@ export function trainCells(rows: readonly TrainBenchRow[]): (string | number)[][
 /** What was measured where, a line each. */
 export function trainSettingLines({ hardware, options, parameters, backend, peer }: TrainBenchResult): string[] {
   const { workload, shards, rounds } = options;
-  const { features, dim, labels, batch, steps, seed } = workload;
+  const { model, features, dim, labels, batch, steps, seed } = workload;
+  const trained = model === 'convnet' ? 'Convnet 28 x 28' : `Head ${features} -> ${dim}, ${labels} labels`;
   return [
-    `Head ${features} -> ${dim}, ${labels} labels, ${parameters} parameters; global batch ${batch}, ${steps} steps, seed ${seed}; ${shards} shards`,
+    `${trained}, ${parameters} parameters; global batch ${batch}, ${steps} steps, seed ${seed}; ${shards} shards`,
     `${hardware.cpu}, ${hardware.cores} cores, ${hardware.platform}; Node ${hardware.node}, lookalike ${hardware.lookalike}`,
     `TensorFlow backend ${backend}, one thread a process; best of ${rounds} rounds, in turns. Peer: ${peer}`,
   ];

@@ -1,12 +1,11 @@
 import type { DataParallelConfig } from '../../../contracts/training.ts';
-import { headLayout } from '../../../lib/train/data-parallel-plan.ts';
 import type { Config } from '../../config/env.ts';
 import { hardware } from '../hardware.ts';
 import type { Hardware } from '../hardware.ts';
 import { measureDdp } from './ddp.ts';
 import { measureGang } from './gang.ts';
 import type { StepFigures } from './gang.ts';
-import { configOf, shapeOf } from './workload.ts';
+import { layoutOfWorkload } from './layout.ts';
 import type { TrainWorkload } from './workload.ts';
 
 export interface TrainBenchOptions {
@@ -82,7 +81,7 @@ export async function runTrainBench(
     }
   }
   progress(1, 1);
-  const parameters = headLayout(configOf(workload), shapeOf(workload)).length;
+  const parameters = layoutOfWorkload(workload).length;
   const measured = contenders.flatMap((contender) => {
     const figures = best.get(contender);
     return figures === undefined ? [] : [{ ...contender, figures }];

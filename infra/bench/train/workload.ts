@@ -3,8 +3,10 @@ import type { HeadShape } from '../../../lib/train/head-model.ts';
 import type { TrainingData } from '../../../lib/train/head-program.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
 
-/** A head of F features, D dimensions and C labels, trained on global batches of `batch` rows. */
+/** A head of F features, D dimensions and C labels, or a small convolutional network, trained on global batches of `batch` rows. */
 export interface TrainWorkload {
+  /** `convnet`: 28 x 28 pictures, 10 labels, 56,714 parameters; `features`, `dim` and `labels` do not concern it. */
+  model: 'head' | 'convnet';
   features: number;
   dim: number;
   labels: number;

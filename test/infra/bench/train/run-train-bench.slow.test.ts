@@ -10,9 +10,10 @@ import {
 } from '../../../../infra/bench/train/report.ts';
 import { runTrainBench } from '../../../../infra/bench/train/run-train-bench.ts';
 import type { TrainBenchResult } from '../../../../infra/bench/train/run-train-bench.ts';
+import type { TrainWorkload } from '../../../../infra/bench/train/workload.ts';
 import { loadConfig } from '../../../../infra/config/env.ts';
 
-const WORKLOAD = { features: 64, dim: 32, labels: 12, batch: 24, steps: 12, seed: 1 };
+const WORKLOAD: TrainWorkload = { model: 'head', features: 64, dim: 32, labels: 12, batch: 24, steps: 12, seed: 1 };
 const PARAMETERS = 64 * 32 + 32 + 12 * 32;
 
 describe('bench train', () => {
@@ -72,3 +73,17 @@ describe('bench train', () => {
     });
   });
 });
+
+test('bench train moves a convolutional network of 56,714 parameters within 5 % of the least bytes there can be', async () => {
+  const result = await runTrainBench(
+    loadConfig(),
+    { workload: { ...WORKLOAD, model: 'convnet', steps: 4 }, replicas: [2], shards: 1, rounds: 1, python: null },
+    { signal: new AbortController().signal, progress: () => undefined },
+  );
+  expect(result.parameters).toBe(56_714);
+  const { bytesPerStep, boundBytes } = result.rows.find(({ name }) => name === 'sync')!;
+  expect(boundBytes).toBe(8 * 56_714);
+  expect(bytesPerStep / boundBytes).toBeGreaterThanOrEqual(1);
+  expect(bytesPerStep / boundBytes).toBeLessThan(1.05);
+  expect(result.rows.every(({ stepsPerSecond }) => stepsPerSecond > 0)).toBe(true);
+}, 300_000);
