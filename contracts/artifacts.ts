@@ -24,8 +24,12 @@ export const ARTIFACT_KINDS = [
   'similarChunk',
   /** Nearest neighbours of every item of an index; see SimilarSummary. */
   'similarItems',
-  /** Measured quality of a model on a frozen query set. */
+  /** Measured quality of a model on a frozen query set: `queries.jsonl`; see QueryOutcome. */
   'evaluation',
+  /** A candidate against the serving and the untrained model, query by query, on one frozen set. */
+  'comparison',
+  /** A hyper-parameter search: every trial, its curve and model, and drawings of them. */
+  'tuning',
 ] as const;
 export type ArtifactKind = (typeof ARTIFACT_KINDS)[number];
 

@@ -65,12 +65,12 @@ export interface ParameterShardProgress {
 }
 
 /** The kinds of process that a stage consists of, and how Temporal names each one's activity. */
-export type PartRole = 'replica' | 'parameters';
+export type PartRole = 'replica' | 'parameters' | 'stage';
 export const partId = (role: PartRole, index: number): string => `${role}-${index}`;
 
 /** Which part an activity id names; undefined for other activities. */
 export function partOf(activityId: string): { role: PartRole; index: number } | undefined {
-  const [, role, index] = /^(replica|parameters)-(\d+)$/.exec(activityId) ?? [];
+  const [, role, index] = /^(replica|parameters|stage)-(\d+)$/.exec(activityId) ?? [];
   return role === undefined ? undefined : { role: role as PartRole, index: Number(index) };
 }
 
@@ -91,9 +91,9 @@ export interface TrainingPart {
   /** 1 until it is lost for the first time. */
   attempt: number;
   step: number | null;
-  /** Of a replica: that of its own slice. */
+  /** Of a replica: that of its own slice. Of a stage: of the whole batch, where it is known. */
   loss: number | null;
-  /** Of a replica. */
+  /** Of what computes. */
   bytesPerStep: number | null;
   /** `staleness[s]`: applied pushes that were s steps old. */
   staleness: number[];

@@ -10,6 +10,10 @@ export interface Preprocessing {
   background: [number, number, number];
 }
 
+/** How a model's weights are kept. Other than fp32 are variants: model artefacts of their own, each made from an fp32 one. */
+export const PRECISIONS = ['fp32', 'fp16', 'int8'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
 /**
  * A model artefact always has `backbone.onnx` (input `image` f32 [1,3,size,size], output `features` f32 [1,featureDim]).
  * With a head it also has `head.onnx` (`features` [1,featureDim] -> `embedding` [1,dim], L2-normalised) and
@@ -25,6 +29,25 @@ export interface ModelSummary {
   preprocessing: Preprocessing;
   /** The backbone model artefact whose cached features this head reads; itself for a backbone. */
   backbone: string | null;
+  /** Absent for fp32. */
+  precision?: Precision;
+}
+
+/**
+ * Of a variant, measured on the snapshot that it was calibrated on and kept among its metrics: what its vectors cost. Both sides
+ * by the variant is serving by it; only queries by it is a query embedded on a device, against the catalogue of its model.
+ */
+export interface VariantQuality {
+  numQueries: number;
+  numCatalogue: number;
+  recallAt1: { model: number; variant: number; variantQueries: number } | null;
+  maxRecallDrop: number;
+  /** Whether it may make the catalogue's vectors and the queries' in its model's place. */
+  mayServe: boolean;
+  /** Whether it may make queries for a catalogue embedded by its model. */
+  mayQuery: boolean;
+  /** Why not. */
+  reasons: string[];
 }
 
 /**

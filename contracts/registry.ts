@@ -1,5 +1,13 @@
 import type { CatalogueItem, Example } from './catalogue.ts';
-import type { DataPlaneHost, Generation, GenerationStatus, RoutingTable, ShardEndpoint } from './serving.ts';
+import type {
+  DataPlaneHost,
+  Generation,
+  GenerationStatus,
+  GenerationSwitch,
+  RoutingTable,
+  ShardEndpoint,
+  SwitchOrder,
+} from './serving.ts';
 
 /** What changed in one item write. */
 export type ItemChange = 'added' | 'changed' | 'unchanged';
@@ -35,10 +43,12 @@ export interface GenerationStore {
   get(catalogue: string, number: number): Promise<Generation | undefined>;
   list(catalogue: string, status?: GenerationStatus): Promise<Generation[]>;
   /**
-   * Makes `number` the serving generation and retires the one before, in one transaction. Idempotent.
+   * Makes `number` the serving generation, retires the one before and records who wanted it, in one transaction. Idempotent.
    * @returns the generation that served before, if another did
    */
-  switchTo(catalogue: string, number: number): Promise<Generation | undefined>;
+  switchTo(catalogue: string, number: number, order?: SwitchOrder): Promise<Generation | undefined>;
+  /** Every switch since they are recorded, oldest first. */
+  switches(catalogue: string): Promise<GenerationSwitch[]>;
 }
 
 /** Who answers where. Written by hosts and the supervisor, read by routers. */
@@ -64,7 +74,7 @@ export interface CheckpointStore {
   forget(run: string): Promise<void>;
 }
 
-/** Where one parameter shard of a training run answers. */
+/** Where one parameter shard of a training run answers; where the run's replicas are a ring, each rank is its own shard. */
 export interface TrainingShardEndpoint {
   run: string;
   shard: number;
@@ -73,7 +83,7 @@ export interface TrainingShardEndpoint {
   attempt?: number;
 }
 
-/** Where the parts of training runs meet: shards say where they answer, replicas look. */
+/** Where the parts of training runs meet: shards, or ranks of a ring, say where they answer, and replicas look. */
 export interface TrainingStore {
   /**
    * One row per (run, shard). A later attempt stays, so that a frozen process that wakes up never displaces its replacement.

@@ -32,6 +32,24 @@ export interface Generation {
   createdAt: string;
 }
 
+/** Who wanted another generation to serve, and why. */
+export interface SwitchOrder {
+  /** `retrain`: a run switched to what it made; the others a person asked for. */
+  how: 'retrain' | 'promote' | 'rollback';
+  /** A user of this machine, the id of an API key, or the workflow. */
+  by: string;
+  reason: string | null;
+}
+
+/** One switch as it was recorded, in the transaction that made it. */
+export interface GenerationSwitch extends SwitchOrder {
+  generation: number;
+  /** What served until then. */
+  previous: number | null;
+  /** ISO 8601. */
+  at: string;
+}
+
 /** All a router needs to answer for one catalogue, read from the registry, never from Temporal. */
 export interface RoutingTable {
   catalogue: string;

@@ -1,4 +1,5 @@
 import type { AutoSpec, IndexSpec } from './ann.ts';
+import type { FinetuneConfig } from './finetune.ts';
 
 /** Which loss pulls a head's outputs together; each owns its parameters. Similarities are cosines. */
 export type LossConfig =
@@ -44,21 +45,64 @@ export type DataParallelConfig = {
   compression: { kind: 'none' } | { kind: 'fp16' } | { kind: 'topK'; share: number } | { kind: 'oneBit' };
 };
 
+/**
+ * How one head is cut over processes: a pipeline of stages along its layers, and the labels of a classifier at its end (the proxies of
+ * `proxySoftmax`) over several more. What is learnt is what one process learns.
+ */
+export type ModelParallelConfig = {
+  /** Processes along the layers; the last one computes the loss. */
+  stages: number;
+  /** The layer at which each stage but the first begins, counted from 0 and the loss the last; `auto` cuts by cost. */
+  cut: 'auto' | number[];
+  /** Parts of each batch that go through the stages one behind the other. */
+  microBatches: number;
+  /** All forward passes of a step before the backward ones, or backward as soon as can be, which holds fewer micro-batches. */
+  schedule: 'gpipe' | '1f1b';
+  /** Processes among which the labels of the classifier are divided; the first of them is the last stage. */
+  classifierParts: number;
+  /** What each process may allocate beside the runtime and the data; the kernel sees to it (Linux). */
+  maxBytesPerStage?: number;
+};
+
 /** More processes than any installation that this was tried on; a typing error should not start thousands. */
 export const MAX_REPLICAS = 64;
 export const MAX_SHARDS = 32;
+export const MAX_STAGES = 16;
+export const MAX_CLASSIFIER_PARTS = 32;
+
+/**
+ * What is taken to be the same product: `labels`, what people said (labels, else categories, and examples), or `views`, the augmented
+ * views of one picture, for catalogues of which nobody said anything.
+ */
+export const SUPERVISIONS = ['labels', 'views'] as const;
+export type Supervision = (typeof SUPERVISIONS)[number];
+
+/**
+ * Where the projection starts: at random values, or at the features' own principal axes, each divided by its deviation to the `power`
+ * (0 keeps distances, 1 whitens). Such a start is a head by itself: it needs no epochs.
+ */
+export type HeadStart = { kind: 'random' } | { kind: 'principalAxes'; power: number };
 
 /** Training of a head on cached features of a frozen backbone. */
 export interface TrainConfig {
-  strategy: 'single' | 'dataParallel';
+  strategy: 'single' | 'dataParallel' | 'modelParallel';
   /** Of strategy `dataParallel`. */
   dataParallel?: DataParallelConfig;
+  /** Of strategy `modelParallel`. */
+  modelParallel?: ModelParallelConfig;
+  /** Widths of fully connected layers with ReLU before the projection. Default: none. */
+  hidden?: number[];
+  /** Default: `labels`. */
+  supervision?: Supervision;
+  /** Default: random. */
+  start?: HeadStart;
   /** Output dimension of the projection. */
   dim: number;
   loss: LossConfig;
   optimizer: { kind: 'adam' | 'sgd'; learningRate: number; weightDecay: number; momentum: number };
   /** Linear warm-up, then cosine to zero at the last epoch. */
   schedule: { warmupEpochs: number };
+  /** 0 keeps the start, where it is one of principal axes. */
   epochs: number;
   /** Labels per batch x samples per label: class-balanced batches. */
   labelsPerBatch: number;
@@ -97,6 +141,8 @@ export interface RetrainConfig {
   backbone: string;
   /** Augmented views cached per picture for training; 1 means the plain picture only. */
   views: number;
+  /** Fine-tunes the backbone before the head is trained. Absent: the backbone stays as it is. */
+  finetune?: FinetuneConfig;
   train: TrainConfig;
   index: IndexSpec | AutoSpec;
   numShards: number;
@@ -104,6 +150,13 @@ export interface RetrainConfig {
   gate: {
     /** Candidate's recall@1 may be at most this much below the serving model's, both measured now on the same holdout. */
     maxRecallDrop: number;
+    /**
+     * A larger drop refuses only where an equally good candidate would show one with less than this chance. 1 (and absent): every
+     * larger drop refuses. Sets of fewer than 50 queries cannot tell chance from loss: there every larger drop refuses.
+     */
+    significance?: number;
+    /** Categories with at least this many queries must not drop either, by the same rule; 0 (and absent): none is looked at. */
+    categoryQueries?: number;
     /** Index recall@10 against exact, below which the build is refused. */
     minIndexRecall: number;
   };

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from './json.ts';
 import type { RetrainConfig } from './training.ts';
+import type { TrainInput } from './workflows.ts';
 
 /** One thing that is varied. `when` makes it a condition: it is drawn only if every named dimension has one of the values. */
 export type Dimension = (
@@ -82,6 +83,13 @@ export interface Trial {
   failures: number;
   /** Why it was stopped or has failed. */
   reason?: string;
+  /** The checkpoint at which it was paused last. */
+  checkpoint?: string;
+  /** pbt: the checkpoint of `parent` that it went on from. */
+  origin?: string;
+  /** Of one that was trained to the end: its model, and the validation recall@1 of what the model keeps. */
+  model?: string;
+  recall?: number;
 }
 
 /** Everything that the next decision depends on; small, plain, carried over continue-as-new. */
@@ -102,3 +110,117 @@ export type TuneDecision =
   | { kind: 'wait' }
   /** All has been tried. */
   | { kind: 'finished' };
+
+/** More would not fit the messages that carry a search's state. */
+export const MAX_TRIALS = 500;
+/** Reports that a trial keeps besides those at the end of each rung: enough for a curve. */
+export const MAX_CURVE_POINTS = 32;
+
+/** One distinct backbone and number of views that trials of a search use, and their artefacts. */
+export interface PreparedFeatures {
+  /** As the configuration says it. */
+  name: string;
+  views: number;
+  backbone: string;
+  features: string;
+}
+
+export interface TuneInput {
+  catalogue: string;
+  config: TuneConfig;
+  /** Continue as new after so many rungs even if the server does not suggest it yet. */
+  rungsPerRun?: number;
+  /** Pause between the first two looks for trainers; it grows while nothing changes. Default: 15 s. */
+  lookEveryMs?: number;
+  /** Carried over continue-as-new; absent at the start. */
+  cursor?: TuneCursor;
+}
+
+export interface TuneCursor {
+  snapshot: string;
+  prepared: PreparedFeatures[];
+  state: TuneState;
+}
+
+/** The trial that a search recommends. */
+export interface BestTrial {
+  trial: number;
+  params: JsonObject;
+  /** Validation recall@1: the model's, or the best so far of one that was not trained to the end. */
+  value: number;
+  epochs: number;
+  /** The whole configuration; retraining with it on the same catalogue finds the model. */
+  config: RetrainConfig;
+  /** Null when the search was cancelled before this trial was trained to the end: it goes on from its checkpoint. */
+  model: string | null;
+}
+
+/** One line of the table of all trials. */
+export type TrialRow = Pick<Trial, 'id' | 'params' | 'status' | 'failures' | 'reason' | 'model'> & {
+  epochs: number;
+  value: number | null;
+};
+
+export interface TuneOutput {
+  /** `cancelled`: stopped on request; the best so far is kept. */
+  outcome: 'finished' | 'cancelled';
+  best: BestTrial;
+  /** Artefact with all trials, curves and drawings. */
+  tuning: string;
+  snapshot: string;
+  trials: TrialRow[];
+}
+
+/** What a search leaves as an artefact. */
+export interface TuningRecord {
+  catalogue: string;
+  config: TuneConfig;
+  snapshot: string;
+  prepared: PreparedFeatures[];
+  outcome: TuneOutput['outcome'];
+  trials: Trial[];
+  best: BestTrial;
+}
+
+/** Query of tune: the whole search at a glance. */
+export const TUNE_STATE = 'tuneState';
+export interface TuneView {
+  catalogue: string;
+  trials: Trial[];
+  numTrials: number;
+  /** The most that a trial is trained. */
+  epochs: number;
+  /** Trainers that were alive at the last look; null before the first. */
+  trainers: number | null;
+  /** How many trials may run at once now. */
+  width: number;
+  best: number | null;
+  search: SearchConfig['kind'];
+  scheduler: SchedulerConfig['kind'];
+}
+
+/** One rung of one trial: the same training as without a pause, as far as `untilEpoch`. */
+export interface RungInput {
+  train: TrainInput;
+  untilEpoch: number;
+  /** pbt: a checkpoint of another configuration that this one goes on from. */
+  origin?: string;
+}
+
+export interface RungOutput {
+  /** Of the epochs asked for, at most {@link MAX_CURVE_POINTS} spread evenly, the last one included. */
+  reports: TrialReport[];
+  /** The resume point of the next rung; null when the training is over. */
+  checkpoint: string | null;
+  /** Once the training is over. */
+  model: string | null;
+  recall: number | null;
+  /** True when nothing had to be trained. */
+  reused: boolean;
+}
+
+/** Input of `trial`: one rung as a workflow of its own. */
+export interface TrialInput extends RungInput {
+  trial: number;
+  params: JsonObject;
+}

@@ -1,15 +1,19 @@
 import type { AutoSpec, IndexSpec } from './ann.ts';
+import type { SwitchOrder } from './serving.ts';
 import type { RetrainConfig, RetrievalQuality, TrainConfig } from './training.ts';
 
 /** Workflow types by the name the server knows them by. */
 export const WORKFLOWS = {
   retrain: 'retrain',
   train: 'train',
+  finetune: 'finetune',
   embedCatalogue: 'embedCatalogue',
   buildIndex: 'buildIndex',
   serveIndex: 'serveIndex',
   serveReplica: 'serveReplica',
   similarItems: 'similarItems',
+  tune: 'tune',
+  trial: 'trial',
 } as const;
 
 /** Readable ids: what a person sees in the Temporal UI. One retrain and one supervisor per catalogue at a time. */
@@ -19,16 +23,30 @@ export const workflowIds = {
   step: (parentId: string, step: string): string => `${parentId}/${step}`,
   serve: (catalogue: string): string => `serve/${catalogue}`,
   similar: (catalogue: string): string => `similar/${catalogue}`,
+  tune: (catalogue: string): string => `tune/${catalogue}`,
+  /** One after the other, all rungs of a trial have this id. */
+  trial: (catalogue: string, trial: number): string => `tune/${catalogue}/t${String(trial).padStart(2, '0')}`,
   /** One keeper per replica of a shard; it outlives runs of its supervisor. */
   replica: (catalogue: string, generation: number, shard: number, replica: number): string =>
     `serve/${catalogue}/g${generation}/s${shard}/r${replica}`,
 };
+
+/** Who wanted a run, and why. */
+export interface RunOrder {
+  /** `request`: a person; the others name the schedule that found it due. */
+  trigger: 'request' | 'cron' | 'changes' | 'drift';
+  /** A user of this machine, the id of an API key, or the schedule. */
+  by: string;
+  reason: string | null;
+}
 
 export interface RetrainInput {
   catalogue: string;
   config: RetrainConfig;
   /** Serve the candidate even if the gate refuses it; recorded with the generation. */
   force: boolean;
+  /** Recorded with the generation. */
+  order?: RunOrder;
 }
 
 export interface RetrainOutput {
@@ -122,6 +140,8 @@ export interface ServingTarget {
   startupTimeoutMs?: number;
   /** How long the generation before goes on answering after the switch, for routers that have not looked yet. Default: 10 s. */
   drainDelayMs?: number;
+  /** Who wanted it, for the record of the switch. */
+  order?: SwitchOrder;
 }
 export interface ServeIndexInput {
   catalogue: string;
