@@ -6,7 +6,6 @@ export interface AdviseTrainOptions {
   parameters: number;
   /** Computing time of one slice, forward and backward. */
   stepMs: number;
-  backwardShare: number;
   replicas: number[];
   gbit: number[];
   messageUs: number;
@@ -23,9 +22,9 @@ export type { Advice };
 
 /** Simulates every strategy for each number of replicas and each network. @throws LookalikeError `invalidInput` */
 export function adviseTrain(options: AdviseTrainOptions): Advice[] {
-  const { parameters, stepMs, backwardShare, variation, slowShare, slowFactor, seed } = options;
+  const { parameters, stepMs, variation, slowShare, slowFactor, seed } = options;
   return adviseTraining(
-    { numParameters: parameters, computeSeconds: stepMs / 1e3, backwardShare },
+    { numParameters: parameters, computeSeconds: stepMs / 1e3 },
     {
       messageSeconds: options.messageUs / 1e6,
       frameSeconds: options.frameUs / 1e6,

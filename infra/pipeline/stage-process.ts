@@ -8,7 +8,7 @@ import { drawInputs, drawLabels, modelOf } from '../../lib/pipeline/task.ts';
 import { loadTensorFlow } from '../compute/tensorflow.ts';
 import { deriveRunKeys } from '../sync/curve-keys.ts';
 import type { StageEvent, StageRequest } from './protocol.ts';
-import { connectToPrevious, listenForNext } from './wire-link.ts';
+import { connectLink, openLinkHost } from './wire-link.ts';
 
 /** Stages are processes of one machine. */
 const LOOPBACK = '127.0.0.1';
@@ -30,12 +30,12 @@ async function main(): Promise<void> {
   const model = modelOf(job.model);
   const part = partsAt(model, job.firstLayers)[index]!;
   const keys = deriveRunKeys(config.dataPlane.token, run);
-  const following = part.loss === null ? await listenForNext(keys, LOOPBACK) : null;
+  const following = part.loss === null ? await (await openLinkHost(keys)).listen(LOOPBACK, 'the next stage') : null;
   const baseRssBytes = process.memoryUsage.rss();
   await tell({ type: 'loaded', url: following?.url ?? null });
 
   const { previousUrl } = await asked('run');
-  const previous = previousUrl === null ? null : connectToPrevious(keys, previousUrl);
+  const previous = previousUrl === null ? null : connectLink(keys, previousUrl, 'the previous stage');
   const next = following?.link ?? null;
   // Before anything that takes long, for the door is kept by this thread.
   await Promise.all([previous?.connected, next?.connected]);

@@ -3,6 +3,7 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import { decodeFrame, encodeFrame } from '../../lib/pipeline/frame-bytes.ts';
 import type { Link, TensorFrame } from '../../lib/pipeline/link.ts';
 import type { RunKeys } from '../sync/curve-keys.ts';
+import { listenAt } from '../sync/listen-at.ts';
 import { keepDoor } from '../sync/zap.ts';
 
 const OPTIONS = {
@@ -31,16 +32,20 @@ export interface LinkTraffic {
 export class WireLink implements Link {
   /** Resolves once both ends have proved themselves. @throws LookalikeError `unavailable` */
   readonly connected: Promise<void>;
+  /** Resolves once it is closed or broken. */
+  readonly ended: Promise<void>;
   readonly traffic: LinkTraffic = { sentBytes: 0, sentFrames: 0, receivedBytes: 0, waitMs: 0 };
   readonly #socket: Pair;
   readonly #name: string;
   #isBroken = false;
   #onBreak: () => void = () => undefined;
+  #onEnd: () => void = () => undefined;
 
   /** A host bound its socket, and anybody may knock. */
   constructor(socket: Pair, name: string, isHost: boolean) {
     this.#socket = socket;
     this.#name = name;
+    this.ended = new Promise((resolve) => (this.#onEnd = resolve));
     // Somebody without the key is shown the door; that is followed by a `disconnect` which is not our peer's.
     let numRefused = 0;
     for (const event of ['handshake:error:protocol', 'handshake:error:auth', 'handshake:error:other'] as const) {
@@ -78,6 +83,7 @@ export class WireLink implements Link {
     if (this.#isBroken) return;
     this.#isBroken = true;
     this.#onBreak();
+    this.#onEnd();
     this.#socket.close();
   }
 
@@ -108,29 +114,42 @@ async function receiveFrom(socket: Pair): Promise<Buffer[]> {
   }
 }
 
-/** Waits for the next stage at a free port. */
-export async function listenForNext(keys: RunKeys, host: string): Promise<{ url: string; link: WireLink }> {
-  const context = new Context();
-  await keepDoor(context, keys.client);
-  const socket = new Pair({
-    context,
-    ...OPTIONS,
-    curveServer: true,
-    curveSecretKey: keys.server.secretKey,
-    zapDomain: 'lookalike',
-  });
-  await socket.bind(`tcp://${host}:*`);
-  return { url: socket.lastEndpoint!, link: new WireLink(socket, 'the next stage', true) };
+/** Where other parts of a run may connect: a doorkeeper for all links that are listened for. */
+export interface LinkHost {
+  /** Waits for one other end, at a free port. @param name of that end, for people */
+  listen(host: string, name: string): Promise<{ url: string; link: WireLink }>;
+  close(): void;
 }
 
-export function connectToPrevious(keys: RunKeys, url: string): WireLink {
+export async function openLinkHost(keys: RunKeys): Promise<LinkHost> {
+  const context = new Context();
+  const door = await keepDoor(context, keys.client);
+  return {
+    async listen(host, name) {
+      const socket = new Pair({
+        context,
+        ...OPTIONS,
+        curveServer: true,
+        curveSecretKey: keys.server.secretKey,
+        zapDomain: 'lookalike',
+      });
+      const url = await listenAt(socket, host);
+      return { url, link: new WireLink(socket, name, true) };
+    },
+    close: () => door.close(),
+  };
+}
+
+/** Connects to a link that is listened for. @param name of the other end, for people */
+export function connectLink(keys: RunKeys, url: string, name: string): WireLink {
   const socket = new Pair({
     ...OPTIONS,
+    ipv6: url.includes('['),
     curveServerKey: keys.server.publicKey,
     curvePublicKey: keys.client.publicKey,
     curveSecretKey: keys.client.secretKey,
   });
-  const link = new WireLink(socket, `the previous stage at ${url}`, false);
+  const link = new WireLink(socket, `${name} at ${url}`, false);
   socket.connect(url);
   return link;
 }

@@ -54,7 +54,7 @@ export function contradictionsOf(
   if (dataParallel === undefined) {
     return [{ path: ['dataParallel'], message: 'strategy dataParallel needs to know its replicas, exchange and mode' }];
   }
-  const { replicas, mode, exchange } = dataParallel;
+  const { replicas, mode, exchange, compression } = dataParallel;
   const at = (key: string, message: string): Contradiction => ({ path: ['dataParallel', ...key.split('.')], message });
   const found: Contradiction[] = [];
   if (labelsPerBatch % replicas !== 0) {
@@ -69,11 +69,18 @@ export function contradictionsOf(
     found.push(at('mode.backups', `must stay below the replicas (${replicas}), or no slice would count`));
   }
   if (exchange.kind === 'allReduce') {
-    found.push(
-      mode.kind === 'sync'
-        ? at('exchange.kind', 'the ring is not available yet; choose parameterServer')
-        : at('exchange.kind', `a ring of replicas goes in step: mode ${mode.kind} needs parameterServer`),
-    );
+    if (mode.kind !== 'sync') {
+      found.push(at('exchange.kind', `a ring of replicas goes in step: mode ${mode.kind} needs parameterServer`));
+    } else if (mode.backups > 0) {
+      found.push(
+        at('mode.backups', 'must be 0: a ring waits for all its replicas, parameterServer can go on without some'),
+      );
+    }
+    if (compression.kind === 'topK' || compression.kind === 'oneBit') {
+      const why =
+        'a ring adds on the way, and what it adds has to be numbers: none or fp16; others need parameterServer';
+      found.push(at('compression.kind', why));
+    }
   }
   return found;
 }

@@ -1,6 +1,6 @@
 import type { AutoSpec, IndexSpec, IvfCodes } from '../../contracts/ann.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { DataParallelConfig, LossConfig, TrainConfig } from '../../contracts/training.ts';
+import type { DataParallelConfig, HeadStart, LossConfig, TrainConfig } from '../../contracts/training.ts';
 
 type Parameters<T extends { kind: string }> = { [K in T['kind']]: Omit<Extract<T, { kind: K }>, 'kind'> };
 
@@ -14,6 +14,9 @@ export const LOSS_DEFAULTS: Parameters<LossConfig> = {
   supCon: { temperature: 0.1 },
   multiSimilarity: { positiveScale: 2, negativeScale: 50, threshold: 0.5, margin: 0.1 },
 };
+
+/** What a start of the projection is given when only its kind is chosen. */
+const START_DEFAULTS: Parameters<HeadStart> = { random: {}, principalAxes: { power: 0.2 } };
 
 /** Decay per step is learningRate x weightDecay: the same 0.005 for both. `momentum` acts in sgd alone. */
 export const OPTIMIZER_DEFAULTS: Record<TrainConfig['optimizer']['kind'], Omit<TrainConfig['optimizer'], 'kind'>> = {
@@ -65,6 +68,8 @@ export const KINDS: Readonly<
   Record<string, { defaults: Record<string, Readonly<JsonObject>>; shared: readonly string[] }>
 > = {
   'train.loss': { defaults: LOSS_DEFAULTS, shared: [] },
+  'finetune.loss': { defaults: LOSS_DEFAULTS, shared: [] },
+  'train.start': { defaults: START_DEFAULTS, shared: [] },
   'train.optimizer': { defaults: OPTIMIZER_DEFAULTS, shared: [] },
   'train.dataParallel.exchange': { defaults: EXCHANGE_DEFAULTS, shared: [] },
   'train.dataParallel.mode': { defaults: MODE_DEFAULTS, shared: [] },

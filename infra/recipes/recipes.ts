@@ -25,7 +25,7 @@ const DEFAULT: RetrainConfig = {
   index: { kind: 'hnsw', metric: 'cosine', ...INDEX_DEFAULTS.hnsw },
   numShards: 2,
   numReplicas: 2,
-  gate: { maxRecallDrop: 0.01, minIndexRecall: 0.95 },
+  gate: { maxRecallDrop: 0.01, significance: 0.05, categoryQueries: 20, minIndexRecall: 0.95 },
 };
 
 /** Named runs, complete; knobs are changed over them by file and `--set`. */

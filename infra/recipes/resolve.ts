@@ -4,6 +4,7 @@ import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import { explainIssues } from './explain.ts';
+import { FINETUNE_DEFAULTS } from './finetune-defaults.ts';
 import { DATA_PARALLEL_DEFAULTS, KINDS } from './kind-defaults.ts';
 import { nearest } from './nearest.ts';
 import { RECIPES } from './recipes.ts';
@@ -12,6 +13,8 @@ import { RetrainConfigSchema } from './schema.ts';
 export interface RecipeChoice {
   /** Default: `default`. */
   recipe?: string;
+  /** A whole configuration to start from instead of a recipe's: the best of a search. */
+  base?: RetrainConfig;
   /** Any part of a RetrainConfig: an object, or the path of a YAML or JSON file that holds one. */
   file?: unknown;
   /** `key.path=value` each; a value is JSON where it parses as such, else text. Applied last. */
@@ -28,7 +31,7 @@ export function listRecipes(): { name: string; about: string; config: RetrainCon
  * is spread over processes takes defaults for what is not said about how.
  * @throws LookalikeError `invalidInput` naming every key that is unknown or out of range, and what was probably meant
  */
-export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: RecipeChoice = {}): RetrainConfig {
+export function resolveRetrainConfig({ recipe = 'default', base, file, set = [] }: RecipeChoice = {}): RetrainConfig {
   const found = Object.hasOwn(RECIPES, recipe) ? RECIPES[recipe] : undefined;
   if (found === undefined) {
     const names = Object.keys(RECIPES);
@@ -36,7 +39,7 @@ export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: Rec
     const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`;
     throw new LookalikeError('invalidInput', `Expected a recipe of ${names.join(', ')}; got "${recipe}".${hint}`);
   }
-  const recipeConfig = structuredClone(found.config) as unknown as JsonObject;
+  const recipeConfig = structuredClone(base ?? found.config) as unknown as JsonObject;
   const overrides = typeof file === 'string' ? readConfigFile(file) : (file ?? {});
   if (!isPlainObject(overrides)) {
     throw new LookalikeError('invalidInput', 'Expected the configuration file to hold an object.');
@@ -44,8 +47,17 @@ export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: Rec
   // All settings at once: which of them stands first must not decide what a change of kind leaves of the others.
   const settings = set.map(parseSetting).reduce((all, next) => merged(all, next, null), {});
   const asked = merged(merged({}, overrides, null), settings, null);
-  const known = isSpread(asked) ? merged(SPREAD, recipeConfig, null) : recipeConfig;
-  const config = merged(merged(known, overrides, ''), settings, '');
+  const spread = isSpread(asked) ? merged(SPREAD, recipeConfig, null) : recipeConfig;
+  const known = isPlainObject(asked['finetune']) ? merged(FINETUNED, spread, null) : spread;
+  return checkedConfig(merged(merged(known, overrides, ''), settings, ''), known);
+}
+
+/**
+ * A whole configuration, if it is one.
+ * @param known a configuration whose keys a person may have meant
+ * @throws LookalikeError `invalidInput` as `resolveRetrainConfig`
+ */
+export function checkedConfig(config: JsonObject, known: JsonObject): RetrainConfig {
   const parsed = RetrainConfigSchema.safeParse(config);
   if (!parsed.success) {
     const faults = explainIssues(parsed.error.issues, config, known);
@@ -57,6 +69,8 @@ export function resolveRetrainConfig({ recipe = 'default', file, set = [] }: Rec
 const SPREAD: JsonObject = {
   train: { dataParallel: structuredClone(DATA_PARALLEL_DEFAULTS) as unknown as JsonObject },
 };
+
+const FINETUNED: JsonObject = { finetune: structuredClone(FINETUNE_DEFAULTS) as unknown as JsonObject };
 
 /** Whether overrides spread the training over processes, or say how. */
 function isSpread({ train }: JsonObject): boolean {

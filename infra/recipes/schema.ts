@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { METRICS, ROW_STORAGES } from '../../contracts/ann.ts';
+import { SUPERVISIONS } from '../../contracts/training.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import { usesProxies } from '../../lib/train/losses/index.ts';
 import { DataParallelSchema, contradictionsOf } from './data-parallel-schema.ts';
+import { finetuneSchema } from './finetune-schema.ts';
 
 const share = z.number().min(0).max(1);
 const count = z.int().min(1);
@@ -31,10 +33,17 @@ const Loss = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const Start = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('random') }),
+  z.strictObject({ kind: z.literal('principalAxes'), power: share }),
+]);
+
 const Train = z
   .strictObject({
     strategy: z.enum(['single', 'dataParallel']),
     dataParallel: DataParallelSchema.optional(),
+    supervision: z.enum(SUPERVISIONS).optional(),
+    start: Start.optional(),
     dim: count.max(4096),
     loss: Loss,
     optimizer: z.strictObject({
@@ -44,7 +53,7 @@ const Train = z
       momentum: share,
     }),
     schedule: z.strictObject({ warmupEpochs: z.int().min(0) }),
-    epochs: count.max(100_000),
+    epochs: z.int().min(0).max(100_000),
     labelsPerBatch: z.int().min(2).max(65_536),
     samplesPerLabel: count.max(1024),
     featureDropout: z.number().min(0).max(0.95),
@@ -54,6 +63,14 @@ const Train = z
       .int()
       .min(0)
       .max(2 ** 31),
+  })
+  .refine(({ epochs, start }) => epochs > 0 || start?.kind === 'principalAxes', {
+    path: ['epochs'],
+    message: 'must be at least 1, unless train.start.kind is principalAxes, which is a head by itself',
+  })
+  .refine(({ start, strategy }) => start?.kind !== 'principalAxes' || strategy === 'single', {
+    path: ['start', 'kind'],
+    message: 'principalAxes are found by one process: train.strategy must be single',
   })
   .refine(({ schedule, epochs }) => schedule.warmupEpochs <= epochs, {
     path: ['schedule', 'warmupEpochs'],
@@ -157,11 +174,21 @@ export const RetrainConfigSchema: z.ZodType<RetrainConfig> = z
     recipe: z.string().min(1).max(100),
     backbone: z.string().min(1).max(4096),
     views: count.max(64),
+    finetune: finetuneSchema(Loss).optional(),
     train: Train,
     index: Index,
     numShards: count.max(1024),
     numReplicas: count.max(16),
-    gate: z.strictObject({ maxRecallDrop: share, minIndexRecall: share }),
+    gate: z.strictObject({
+      maxRecallDrop: share,
+      significance: z.number().gt(0).max(1).optional(),
+      categoryQueries: z.int().min(0).optional(),
+      minIndexRecall: share,
+    }),
+  })
+  .refine(({ views, train }) => views >= 2 || train.supervision !== 'views', {
+    path: ['views'],
+    message: 'train.supervision views learns from what the views of a picture share: at least 2',
   })
   .refine(({ numShards, numReplicas }) => numShards * numReplicas <= MAX_ENDPOINTS, {
     path: ['numShards'],

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { Context, Router } from 'zeromq';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { Frame } from '../../lib/sync/frames.ts';
@@ -8,6 +7,7 @@ import { encodeError } from '../data-plane/errors-on-the-wire.ts';
 import type { Logger } from '../log/logger.ts';
 import { deriveRunKeys } from './curve-keys.ts';
 import { frameOf, partsOf } from './frame-parts.ts';
+import { listenAt } from './listen-at.ts';
 import { messagesOf } from './messages.ts';
 import { ShardService } from './shard-service.ts';
 import type { Answer } from './shard-service.ts';
@@ -67,7 +67,6 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
   const { config, run, index, shard, holdMs = 1_000, logger } = options;
   const service = new ShardService(index, shard);
   const keys = deriveRunKeys(config.dataPlane.token, run);
-  const { address, family } = await addressOf(config.dataPlane.host);
   // A context of its own: it has one doorkeeper, which asks for this run's key.
   const context = new Context();
   const door = await keepDoor(context, keys.client);
@@ -166,13 +165,11 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
 
   // What fails first counts: a shard without its doorkeeper is deaf to whoever is not connected yet.
   const doorFailed = door.ended.then(() => null, onFailure);
-  if (family === 6) router.ipv6 = true;
-  await router.bind(`tcp://${family === 6 ? `[${address}]` : address}:*`).catch((error: unknown) => {
-    router.close();
+  const endpoint = await listenAt(router, config.dataPlane.host).catch((error: unknown) => {
     door.close();
-    throw new LookalikeError('unavailable', `Expected to listen at ${address}.`, {}, { cause: error });
+    throw error;
   });
-  const url = announcedUrl(router.lastEndpoint ?? '', keys.server);
+  const url = announcedUrl(endpoint, keys.server);
   const served = serve().then(() => null, onFailure);
 
   return {
@@ -189,14 +186,4 @@ export async function createParameterServer(options: ParameterServerOptions): Pr
       await Promise.all([served, doorFailed]);
     },
   };
-}
-
-/** ZeroMQ listens at numeric addresses only. */
-async function addressOf(host: string): Promise<{ address: string; family: number }> {
-  try {
-    return await lookup(host);
-  } catch (error) {
-    const message = `Expected LOOKALIKE_DATA_PLANE_HOST to be an address of this machine, got "${host}".`;
-    throw new LookalikeError('unavailable', message, {}, { cause: error });
-  }
 }

@@ -4,7 +4,7 @@ import type { CurveKeyPair } from './curve-keys.ts';
 type PublicKey = Pick<CurveKeyPair, 'publicKey'>;
 
 /**
- * `tcp://host:port#mark`, as a shard announces itself. The mark belongs to the key by which it proves itself: who derives another
+ * `tcp://host:port#mark`, as a shard, or a rank of a ring, announces itself. The mark belongs to the key by which it proves itself: who derives another
  * key knows another secret, and learns so before a handshake, which ends the same way as with a shard that is being stopped. The
  * mark helps to guess the secret no more than a recorded handshake does.
  */
@@ -12,7 +12,7 @@ export function announcedUrl(url: string, server: PublicKey): string {
   return `${url}#${markOf(server)}`;
 }
 
-/** Where to connect to; and whether the shard surely has another key than this one, which an address without a mark never says. */
+/** Where to connect to; and whether the other end surely has another key than this one, which an address without a mark never says. */
 export function readUrl(announced: string, server: PublicKey): { url: string; isForeign: boolean } {
   const [url = '', mark] = announced.split('#');
   return { url, isForeign: mark !== undefined && mark !== markOf(server) };

@@ -35,3 +35,15 @@ export function featuresOf(cached: CachedFeatures, images: readonly string[], vi
   });
   return out;
 }
+
+/** All views but the plain one of each picture, [images.length * (views - 1), dim], in the order asked. */
+export function augmentedFeaturesOf(cached: CachedFeatures, images: readonly string[]): Float32Array {
+  const { dim, views, vectors, rowOf } = cached;
+  const size = (views - 1) * dim;
+  const out = new Float32Array(images.length * size);
+  images.forEach((image, i) => {
+    const from = (rowOf.get(image)! * views + 1) * dim;
+    out.set(vectors.subarray(from, from + size), i * size);
+  });
+  return out;
+}

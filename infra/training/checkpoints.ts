@@ -1,13 +1,15 @@
-import { readFile } from 'node:fs/promises';
-import type { ArtifactStore, Derivation } from '../../contracts/artifacts.ts';
-import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
+import type { ArtifactStore, Derivation, FileSource } from '../../contracts/artifacts.ts';
+import { isLookalikeError } from '../../contracts/errors.ts';
 import type { CheckpointStore } from '../../contracts/registry.ts';
+import { STATE_GROUPS } from '../../lib/train/part-state.ts';
+import type { StateHeading, StateWriter } from '../../lib/train/pipeline-lead.ts';
 import type { TrainState } from '../../lib/train/train-state.ts';
 import { CODE_VERSION } from '../artifacts/code-version.ts';
 import { derivationKey } from '../artifacts/keys.ts';
-
-/** Arrays of a state in one file, in the order of the summary's list. */
-const STATE_FILE = 'state.f32';
+import { STATE_FILE, openCheckpoint } from './open-checkpoint.ts';
+import type { OpenedCheckpoint } from './open-checkpoint.ts';
+import { createStateFile } from './state-file.ts';
+import type { StateArray } from './state-file.ts';
 
 export interface CheckpointDeps {
   artifacts: Pick<ArtifactStore, 'get' | 'materialise' | 'publish'>;
@@ -17,45 +19,84 @@ export interface CheckpointDeps {
 /** Resume points of one run; the run is its derivation, so the same work finds them whoever does it. */
 export function checkpointsOf({ artifacts, checkpoints }: CheckpointDeps, derivation: Derivation) {
   const run = derivationKey(derivation, CODE_VERSION);
+
+  async function publish(
+    { step, recallByEpoch, best }: StateHeading,
+    arrays: readonly StateArray[],
+    source: FileSource,
+  ): Promise<string> {
+    const artifact = await artifacts.publish({
+      kind: 'checkpoint',
+      inputs: derivation.inputs,
+      config: { ...derivation.config, step },
+      seed: derivation.seed,
+      summary: {
+        step,
+        recallByEpoch,
+        best: best && { epoch: best.epoch, recall: best.recall },
+        arrays: arrays.map(({ name, length }) => ({ name, length })),
+      },
+      metrics: {},
+      files: { [STATE_FILE]: source },
+    });
+    await checkpoints.record(run, step, artifact.id);
+    return artifact.id;
+  }
+
+  async function newest<T>(
+    onDamaged: (reason: string) => void,
+    read: (artifact: string) => Promise<T>,
+  ): Promise<T | undefined> {
+    for (const { artifact } of await checkpoints.latest(run)) {
+      try {
+        return await read(artifact);
+      } catch (error) {
+        if (!isLookalikeError(error) || !['corruptArtifact', 'notFound'].includes(error.code)) throw error;
+        onDamaged(error.message);
+      }
+    }
+    return undefined;
+  }
+
   return {
     /** Durable when it returns; the last two are kept. */
-    async save(state: TrainState): Promise<string> {
-      const { step, recallByEpoch, best } = state;
-      const arrays = Object.entries({
-        ...prefixed('value', state.values),
-        ...prefixed('first', state.firstMoments),
-        ...prefixed('second', state.secondMoments),
-        ...(best && { 'best.kernel': best.kernel, 'best.bias': best.bias }),
-      });
-      const artifact = await artifacts.publish({
-        kind: 'checkpoint',
-        inputs: derivation.inputs,
-        config: { ...derivation.config, step },
-        seed: derivation.seed,
-        summary: {
-          step,
-          recallByEpoch,
-          best: best && { epoch: best.epoch, recall: best.recall },
-          arrays: arrays.map(([name, { length }]) => ({ name, length })),
-        },
-        metrics: {},
-        files: { [STATE_FILE]: { bytes: Buffer.concat(arrays.map(([, values]) => bytesOf(values))) } },
-      });
-      await checkpoints.record(run, step, artifact.id);
-      return artifact.id;
+    save(state: TrainState): Promise<string> {
+      const { values, firstMoments, secondMoments, best } = state;
+      const groups = { value: values, first: firstMoments, second: secondMoments, best: best?.values ?? {} };
+      const arrays = Object.entries(groups).flatMap(([group, all]) =>
+        Object.entries(all).map(([name, own]) => ({ name: `${group}.${name}`, own, length: own.length })),
+      );
+      const bytes = Buffer.concat(arrays.map(({ own }) => Buffer.from(own.buffer, own.byteOffset, own.byteLength)));
+      return publish(state, arrays, { bytes });
+    },
+
+    /** As `save`, of a state that is in no memory as a whole: `fill` writes it into a file, piece by piece. */
+    async saveParts(
+      heading: StateHeading,
+      parameters: readonly StateArray[],
+      fill: (write: StateWriter) => Promise<void>,
+    ): Promise<string> {
+      const best = Object.entries(heading.best?.values ?? {}).map(([name, own]) => ({
+        ...{ name: `best.${name}`, own, length: own.length },
+      }));
+      const groups = STATE_GROUPS.flatMap((group) =>
+        parameters.map(({ name, length }) => ({ name: `${group}.${name}`, length })),
+      );
+      const arrays = [...groups, ...best];
+      await using file = await createStateFile(arrays);
+      await fill((group, name, start, values) => file.write(`${group}.${name}`, start, values));
+      for (const { name, own } of best) await file.write(name, 0, own);
+      return await publish(heading, arrays, { path: file.path });
     },
 
     /** The newest checkpoint that can be read; a damaged or collected one gives way to the one before. */
     async latest(onDamaged: (reason: string) => void): Promise<{ state: TrainState; artifact: string } | undefined> {
-      for (const { artifact } of await checkpoints.latest(run)) {
-        try {
-          return { state: await readState(artifacts, artifact), artifact };
-        } catch (error) {
-          if (!isLookalikeError(error) || !['corruptArtifact', 'notFound'].includes(error.code)) throw error;
-          onDamaged(error.message);
-        }
-      }
-      return undefined;
+      return newest(onDamaged, async (artifact) => ({ state: await readState(artifacts, artifact), artifact }));
+    },
+
+    /** As `latest`, its arrays still in their file, which the caller closes. */
+    async open(onDamaged: (reason: string) => void): Promise<OpenedCheckpoint | undefined> {
+      return newest(onDamaged, (artifact) => openCheckpoint(artifacts, artifact));
     },
 
     /** Once the model is published. */
@@ -63,44 +104,11 @@ export function checkpointsOf({ artifacts, checkpoints }: CheckpointDeps, deriva
   };
 }
 
-interface StateSummary {
-  step: number;
-  recallByEpoch: number[];
-  best: { epoch: number; recall: number } | null;
-  arrays: { name: string; length: number }[];
-}
-
-async function readState(artifacts: CheckpointDeps['artifacts'], id: string): Promise<TrainState> {
-  const summary = (await artifacts.get(id)).manifest.summary as unknown as StateSummary;
-  const bytes = await readFile(await artifacts.materialise(id, STATE_FILE));
-  const all = new Float32Array(new Uint8Array(bytes).buffer);
-  const arrays = new Map<string, Float32Array>();
-  let at = 0;
-  for (const { name, length } of summary.arrays) arrays.set(name, all.slice(at, (at += length)));
-  const group = (prefix: string): Record<string, Float32Array> =>
-    Object.fromEntries(
-      [...arrays]
-        .filter(([name]) => name.startsWith(`${prefix}.`))
-        .map(([name, v]) => [name.slice(prefix.length + 1), v]),
-    );
-  const { kernel, bias } = group('best');
-  if (at !== all.length || (summary.best !== null && (!kernel || !bias))) {
-    throw new LookalikeError('corruptArtifact', `Expected ${id} to hold ${at} values, got ${all.length}.`);
-  }
-  return {
-    step: summary.step,
-    recallByEpoch: summary.recallByEpoch,
-    best: summary.best && kernel && bias ? { ...summary.best, kernel, bias } : null,
-    values: group('value'),
-    firstMoments: group('first'),
-    secondMoments: group('second'),
-  };
-}
-
-function prefixed(prefix: string, arrays: Record<string, Float32Array>): Record<string, Float32Array> {
-  return Object.fromEntries(Object.entries(arrays).map(([name, values]) => [`${prefix}.${name}`, values]));
-}
-
-function bytesOf(values: Float32Array): Buffer {
-  return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+/** A whole checkpoint. @throws LookalikeError `notFound` | `corruptArtifact` */
+export async function readState(
+  artifacts: Pick<ArtifactStore, 'get' | 'materialise'>,
+  id: string,
+): Promise<TrainState> {
+  await using opened = await openCheckpoint(artifacts, id);
+  return await opened.state();
 }

@@ -79,7 +79,7 @@ async function shardsOfStage({ stores, input }: ShardJob): Promise<ShardConfig[]
   const { config, features } = stage.input;
   await using opened = await openEmbeddings(stores, features);
   const { train } = readableOf(stage.split, new Set(opened.images));
-  const shape = { featureDim: opened.dim, dim: config.dim, numLabels: numLabelsOf(train) };
+  const shape = { featureDim: opened.dim, hidden: config.hidden ?? [], dim: config.dim, numLabels: numLabelsOf(train) };
   const { exchange } = config.dataParallel!;
   if (exchange.kind !== 'parameterServer') {
     throw new LookalikeError('invalidInput', `Expected the exchange \`parameterServer\`, got \`${exchange.kind}\`.`);

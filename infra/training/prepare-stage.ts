@@ -2,7 +2,7 @@ import type { Derivation } from '../../contracts/artifacts.ts';
 import type { SnapshotRow } from '../../contracts/catalogue.ts';
 import type { TrainingStage } from '../../contracts/data-parallel.ts';
 import type { TrainInput } from '../../contracts/workflows.ts';
-import { splitSnapshot } from '../../lib/train/split.ts';
+import { splitFor } from '../../lib/train/split-pictures.ts';
 import type { Split } from '../../lib/train/split.ts';
 import { openEmbeddings } from '../embeddings/read-embeddings.ts';
 import { readSnapshotRows } from '../snapshot/read-snapshot.ts';
@@ -27,7 +27,7 @@ export function trainingDerivation({ snapshot, features, backbone, config }: Tra
 
 export async function prepareStage(stores: Stores, input: TrainInput, stage: TrainingStage): Promise<PreparedStage> {
   const rows = await readSnapshotRows(stores, input.snapshot);
-  const split = splitSnapshot(rows);
+  const split = splitFor(rows, input.config.supervision);
   if (stage.kind === 'judged') {
     const derivation = trainingDerivation(input);
     const why = whyUntrained(split) ?? (await whyUnreadable(stores, input, split, derivation));

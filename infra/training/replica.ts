@@ -1,17 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReplicaInput, ReplicaProgress, StageOutput } from '../../contracts/data-parallel.ts';
-import { LookalikeError } from '../../contracts/errors.ts';
 import type { TrainConfig, TrainProgress } from '../../contracts/training.ts';
-import { partition } from '../../lib/sync/layout.ts';
 import { headLayout, planOf } from '../../lib/train/data-parallel-plan.ts';
 import { HeadProgram } from '../../lib/train/head-program.ts';
 import { Lead } from '../../lib/train/lead.ts';
 import type { ReplicaOptions } from '../../lib/train/session.ts';
 import type { StepReport } from '../../lib/train/train-head.ts';
 import { trainReplica } from '../../lib/train/train-replica.ts';
-import { createParameterClient } from '../sync/parameter-client.ts';
-import { createPushEncoders } from '../sync/push-encoders.ts';
 import type { ChildWork } from './child-main.ts';
+import { createConnector } from './exchange.ts';
 import { ExchangeMeter } from './exchange-meter.ts';
 import { loadStageData } from './load-stage-data.ts';
 import type { StageData } from './load-stage-data.ts';
@@ -66,31 +63,24 @@ async function follow(job: ReplicaJob): Promise<null> {
 }
 
 function replicaOptions(
-  { config: { dataPlane }, stores, input: { run, rank }, logger, signal }: ReplicaJob,
-  config: TrainConfig,
+  { config, stores, input: { run, rank }, attempt, logger, signal }: ReplicaJob,
+  train: TrainConfig,
   program: HeadProgram,
   { meter, waiting }: Teller,
 ): Omit<ReplicaOptions, 'plan'> {
-  const { exchange, compression } = config.dataParallel!;
-  if (exchange.kind !== 'parameterServer') {
-    throw new LookalikeError('invalidInput', `Expected the exchange \`parameterServer\`, got \`${exchange.kind}\`.`);
-  }
-  const layout = headLayout(config, program.shape);
-  const numShards = exchange.shards;
-  // What compression has left out outlives a client.
-  const encoders = createPushEncoders(compression, partition(layout.length, numShards));
+  const directory = stores.registry.training;
+  const layout = headLayout(train, program.shape);
+  const connect = createConnector({ config, run, rank, attempt, directory, logger }, train, layout);
   return {
     program,
     rank,
     signal,
     onWaiting: waiting,
     pause: (milliseconds, until) => sleep(milliseconds, undefined, until && { signal: until }),
-    connect() {
-      const endpoints = () => stores.registry.training.shards(run);
-      const { token } = dataPlane;
-      const client = createParameterClient({ token, run, layout, numShards, endpoints, encoders, logger });
+    async connect(until) {
+      const client = await connect(until);
       meter.connected(client);
-      return Promise.resolve(client);
+      return client;
     },
   };
 }

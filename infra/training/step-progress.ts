@@ -1,16 +1,17 @@
 import type { TrainConfig, TrainProgress } from '../../contracts/training.ts';
+import type { BatchPlan } from '../../lib/train/batch-plan.ts';
+import type { TrainingData } from '../../lib/train/head-program.ts';
 import type { StepReport } from '../../lib/train/train-head.ts';
-import type { StageData } from './load-stage-data.ts';
 
 /**
  * Makes a frame of progress of each step that this process takes, called once for each.
  * @param share of each batch that it computes
  */
 export function createProgressOf(
-  { backend, data }: StageData,
+  { backend, data }: { backend: string; data: Pick<TrainingData, 'numLabels'> },
   config: TrainConfig,
   share: number,
-): (report: StepReport, checkpoint: string | null) => TrainProgress {
+): (report: Omit<StepReport, 'loss'> & { loss: number | null }, checkpoint: string | null) => TrainProgress {
   const startedAt = performance.now();
   const rows = Math.min(config.labelsPerBatch, data.numLabels) * config.samplesPerLabel * share;
   let numSteps = 0;
@@ -25,5 +26,26 @@ export function createProgressOf(
       backend,
       checkpoint,
     };
+  };
+}
+
+/** Before the first step of this process. */
+export function idleProgress(
+  { epochs }: Pick<TrainConfig, 'epochs'>,
+  { numSteps, stepsPerEpoch }: Pick<BatchPlan, 'numSteps' | 'stepsPerEpoch'>,
+  backend: string,
+  step = 0,
+): TrainProgress {
+  return {
+    epoch: Math.floor(step / stepsPerEpoch),
+    numEpochs: epochs,
+    step,
+    numSteps,
+    loss: null,
+    learningRate: 0,
+    recallByEpoch: [],
+    samplesPerSecond: 0,
+    backend,
+    checkpoint: null,
   };
 }

@@ -5,7 +5,7 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import type { TrainConfig, TrainProgress } from '../../contracts/training.ts';
 import type { TrainInput, TrainOutput } from '../../contracts/workflows.ts';
 import type { TrainedHead } from '../../lib/train/head-program.ts';
-import type { TrainHooks } from '../../lib/train/train-head.ts';
+import type { StepReport, TrainHooks } from '../../lib/train/train-head.ts';
 import type { TrainState } from '../../lib/train/train-state.ts';
 import { openEmbeddings } from '../embeddings/read-embeddings.ts';
 import type { Logger } from '../log/logger.ts';
@@ -39,11 +39,26 @@ export interface TrainJob {
 export interface Strategy {
   /** Of each step, the share whose samples this process computes. */
   share: number;
+  /** The head, or null where the run is paused with a checkpoint. */
   train: (
     loaded: StageData,
     config: TrainConfig,
     from: TrainState | undefined,
     hooks: Required<TrainHooks>,
+  ) => Promise<TrainedHead | null>;
+}
+
+/** How a head is learnt whose state is in no memory as a whole: its checkpoints are its own affair. */
+export interface PartsStrategy extends Pick<Strategy, 'share'> {
+  trainParts: (
+    loaded: StageData,
+    config: TrainConfig,
+    checkpoints: ReturnType<typeof checkpointsIn>,
+    hooks: {
+      signal: AbortSignal;
+      /** With the newest durable checkpoint. */
+      onStep: (report: StepReport, checkpoint: string | null) => Promise<void>;
+    },
   ) => Promise<TrainedHead>;
 }
 
@@ -54,12 +69,17 @@ export interface Strategy {
  * nothing can be learnt or judged, it is the untrained model, with the reason.
  * @throws LookalikeError `invalidInput` when no item's picture can be read
  */
-export async function trainStage(job: TrainJob, stage: TrainingStage, strategy: Strategy): Promise<StageOutput> {
+export async function trainStage(
+  job: TrainJob,
+  stage: TrainingStage,
+  strategy: Strategy | PartsStrategy,
+): Promise<StageOutput> {
   const prepared = await prepareStage(job.stores, job.input, stage);
   const { rows, split, why } = prepared;
   if (why !== null) return { output: await untrained(job, rows, why), next: null };
   const output =
     (await foundModel(job.stores, prepared.derivation)) ?? (await trainUnlessFound(job, prepared, strategy));
+  if (output === null) throw new Error('Expected a stage to be trained to its end, but it was paused.');
   const { metrics } = output;
   if (stage.kind === 'all') {
     const { validationRecallAt1 } = stage;
@@ -96,7 +116,8 @@ async function untrained(
   return { model: id, reused: true, metrics: {}, untrained: why };
 }
 
-async function foundModel(stores: Stores, derivation: Derivation): Promise<TrainOutput | null> {
+/** The model that an earlier run of the same derivation has published. */
+export async function foundModel(stores: Stores, derivation: Derivation): Promise<TrainOutput | null> {
   const found = await stores.artifacts.find(derivation);
   if (found === undefined) return null;
   // The run that published it may have died before it said so.
@@ -104,8 +125,17 @@ async function foundModel(stores: Stores, derivation: Derivation): Promise<Train
   return { model: found.id, reused: true, metrics: numbersOf(found.manifest.metrics) };
 }
 
-/** Another run, or one that was taken for dead, may publish the model; parts of this run that see it then do nothing any more. */
-async function trainUnlessFound(job: TrainJob, prepared: PreparedStage, strategy: Strategy): Promise<TrainOutput> {
+/**
+ * Another run, or one that was taken for dead, may publish the model; parts of this run that see it then do nothing any more.
+ * @param start a state to start from where there is no checkpoint
+ * @returns null where the strategy has paused
+ */
+export async function trainUnlessFound(
+  job: TrainJob,
+  prepared: PreparedStage,
+  strategy: Strategy | PartsStrategy,
+  start?: TrainState,
+): Promise<TrainOutput | null> {
   const { stores } = job;
   const { derivation } = prepared;
   const over = new AbortController();
@@ -116,7 +146,7 @@ async function trainUnlessFound(job: TrainJob, prepared: PreparedStage, strategy
   };
   const timer = setInterval(() => void look(), LOOK_EVERY_MS);
   try {
-    return await train({ ...job, signal: AbortSignal.any([job.signal, over.signal]) }, prepared, strategy);
+    return await train({ ...job, signal: AbortSignal.any([job.signal, over.signal]) }, prepared, strategy, start);
   } catch (error) {
     const found = over.signal.aborted && !job.signal.aborted ? await foundModel(stores, derivation) : null;
     if (found === null) throw error;
@@ -129,29 +159,37 @@ async function trainUnlessFound(job: TrainJob, prepared: PreparedStage, strategy
 async function train(
   job: TrainJob,
   { input, derivation, split }: PreparedStage,
-  strategy: Strategy,
-): Promise<TrainOutput> {
+  strategy: Strategy | PartsStrategy,
+  start: TrainState | undefined,
+): Promise<TrainOutput | null> {
   const { stores, logger, signal } = job;
   const { backbone, config } = input;
   const checkpoints = checkpointsIn(stores, derivation);
   const loaded = await loadStageData(job, input, split);
   const { tf, data } = loaded;
-  const resumed = await checkpoints.latest((reason) => logger.warn({ reason }, 'a checkpoint is not readable'));
-  if (resumed) logger.info({ step: resumed.state.step, checkpoint: resumed.artifact }, 'training resumes');
-
-  let checkpoint = resumed?.artifact ?? null;
   const progressOf = createProgressOf(loaded, config, strategy.share);
-  const head = await strategy.train(loaded, config, resumed?.state, {
-    signal,
-    onStep(report) {
-      job.onProgress(progressOf(report, checkpoint));
-      // A step blocks this process; between two, messages and the abort get their turn.
-      return new Promise((resolve) => setImmediate(resolve));
-    },
-    onCheckpoint: async (state) => {
-      checkpoint = await checkpoints.save(state);
-    },
-  });
+  const onStep = (report: StepReport, checkpoint: string | null): Promise<void> => {
+    job.onProgress(progressOf(report, checkpoint));
+    // A step blocks this process; between two, messages and the abort get their turn.
+    return new Promise((resolve) => setImmediate(resolve));
+  };
+  const fromState = async ({ train: learn }: Strategy): Promise<TrainedHead | null> => {
+    const resumed = await checkpoints.latest((reason) => logger.warn({ reason }, 'a checkpoint is not readable'));
+    if (resumed) logger.info({ step: resumed.state.step, checkpoint: resumed.artifact }, 'training resumes');
+    let checkpoint = resumed?.artifact ?? null;
+    return learn(loaded, config, resumed?.state ?? start, {
+      signal,
+      onStep: (report) => onStep(report, checkpoint),
+      onCheckpoint: async (state) => {
+        checkpoint = await checkpoints.save(state);
+      },
+    });
+  };
+  const head =
+    'trainParts' in strategy
+      ? await strategy.trainParts(loaded, config, checkpoints, { signal, onStep })
+      : await fromState(strategy);
+  if (head === null) return null;
 
   const backboneModel = await stores.artifacts.get(backbone);
   const checkImages = await Promise.all(
@@ -172,6 +210,7 @@ async function train(
     stores,
     tf,
     backbone: backboneModel,
+    hidden: head.hidden,
     kernel: head.kernel,
     bias: head.bias,
     derivation,
@@ -183,7 +222,8 @@ async function train(
   return { model: published.id, reused: false, metrics };
 }
 
-function checkpointsIn({ artifacts, registry }: Stores, derivation: Derivation) {
+/** Where runs of a derivation keep their resume points. */
+export function checkpointsIn({ artifacts, registry }: Stores, derivation: Derivation) {
   return checkpointsOf({ artifacts, checkpoints: registry.checkpoints }, derivation);
 }
 

@@ -9,8 +9,6 @@ export interface Option {
   name: string;
   strategy: Strategy;
   isExact: boolean;
-  /** Whether `retrain` can be told to: others are shown for comparison and not chosen. */
-  isOffered: boolean;
   prediction: Prediction;
 }
 
@@ -58,8 +56,7 @@ export function adviseTraining(
   );
 }
 
-function choose(all: readonly Option[]): Pick<Advice, 'chosen' | 'why'> {
-  const options = all.filter(({ isOffered }) => isOffered);
+function choose(options: readonly Option[]): Pick<Advice, 'chosen' | 'why'> {
   const best = options[0]!;
   const exact = options.find(({ isExact }) => isExact)!;
   const gain = best.prediction.slicesPerSecond / exact.prediction.slicesPerSecond;
@@ -89,7 +86,6 @@ function strategiesFor(replicas: number, numParameters: number): Omit<Option, 'p
   const ring = (compression: Strategy['compression'], isExact: boolean) => ({
     name: `ring, ${nameOf(compression)}`,
     isExact,
-    isOffered: false,
     strategy: { exchange: { kind: 'allReduce', bucketBytes } as const, mode: sync, compression },
   });
   const server = (
@@ -99,7 +95,6 @@ function strategiesFor(replicas: number, numParameters: number): Omit<Option, 'p
   ): Omit<Option, 'prediction'> => ({
     name: `${modeName(mode)}, ${count} shard${count === 1 ? '' : 's'}, ${nameOf(compression)}`,
     isExact: mode.kind === 'sync' && mode.backups === 0 && compression.kind === 'none',
-    isOffered: true,
     strategy: { exchange: { kind: 'parameterServer', shards: count }, mode, compression },
   });
   const none = { kind: 'none' } as const;

@@ -4,17 +4,22 @@ import type { Prediction, Scenario } from './setup.ts';
 
 /**
  * Ring all-reduce: 2 (n - 1) rounds, each of which moves 1/n of the gradient over every link at once (Patarasuk & Yuan 2009). Every
- * step waits for its slowest replica; what is sent while the backward pass still runs costs nothing, but for the last bucket.
+ * step waits for its slowest replica, as gradients come all at once at its end; buckets go their rounds side by side, so that a link
+ * carries one while another is on the way.
  */
 export function simulateRing({ workload, cluster, strategy, numSteps, seed }: Scenario): Prediction {
   const { replicas, bitsPerSecond, messageSeconds, frameSeconds, codecSecondsPerParameter } = cluster;
-  const { numParameters, computeSeconds, backwardShare } = workload;
+  const { numParameters, computeSeconds } = workload;
   const bytes = encodedBytes(strategy.compression, numParameters);
   const bucketBytes = strategy.exchange.kind === 'allReduce' ? Math.min(bytes, strategy.exchange.bucketBytes) : bytes;
   const buckets = Math.max(1, Math.ceil(bytes / bucketBytes));
   const rounds = 2 * (replicas - 1);
-  const perBucket = rounds * (messageSeconds + frameSeconds + ((bucketBytes / replicas) * 8) / bitsPerSecond);
+  const onLink = frameSeconds + ((bytes / buckets / replicas) * 8) / bitsPerSecond;
+  const allOnLink = buckets * onLink;
   const codec = codecSecondsPerParameter * numParameters;
+  // A bucket starts its next round when it has come, or when the link is free of the others.
+  const round = Math.max(messageSeconds + onLink, allOnLink);
+  const exchange = replicas === 1 ? 0 : (rounds - 1) * round + messageSeconds + allOnLink + codec;
   // Values and moments are updated by every replica itself.
   const update = (numParameters * 4) / cluster.updateBytesPerSecond;
   const times = computeTimes(computeSeconds, cluster.stragglers, seed);
@@ -27,9 +32,7 @@ export function simulateRing({ workload, cluster, strategy, numSteps, seed }: Sc
       computed += own;
       slowest = Math.max(slowest, own);
     }
-    const exchange = replicas === 1 ? 0 : buckets * perBucket + codec;
-    const hidden = Math.min(exchange - (replicas === 1 ? 0 : perBucket), slowest * backwardShare);
-    elapsed += slowest + exchange - Math.max(0, hidden) + update;
+    elapsed += slowest + exchange + update;
   }
   const slicesPerSecond = (replicas * numSteps) / elapsed;
   return {

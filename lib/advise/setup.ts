@@ -6,8 +6,6 @@ export interface Workload {
   numParameters: number;
   /** Seconds that one replica computes on its slice, forward and backward, when nothing disturbs it. */
   computeSeconds: number;
-  /** Share of `computeSeconds` that is the backward pass: what a ring can overlap with. */
-  backwardShare: number;
 }
 
 /** How computing times differ between replicas and steps. */

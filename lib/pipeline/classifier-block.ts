@@ -2,21 +2,22 @@ import type { Tensor, Tensor2D } from '@tensorflow/tfjs';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { Tf } from '../nn/tf.ts';
 import type { OptimizerConfig, ShardSeed } from '../sync/protocol.ts';
-import { normals, randomOf } from '../train/random.ts';
 import type { Layer } from './layers/layer.ts';
-import { dense } from './layers/dense.ts';
 import { unitRows } from './layers/row-wise.ts';
 import type { ModelPart } from './model.ts';
-import { PartState, untouched } from './part-state.ts';
+import { PartState } from './part-state.ts';
 import { microBatchesOf } from './schedule.ts';
 
 /**
- * A classifier too large for one machine, with softmax cross-entropy over its labels: of inputs [B, D], either the product
- * x W + b, or the product's cosines to one proxy per label, with its scale and margin.
+ * A classifier too large for one machine: normalised softmax over the cosines of inputs [B, D] to one proxy per label, with a scale
+ * and a margin. A fully connected layer of unit columns, in other words.
  */
-export type Classifier =
-  | { kind: 'dense'; name: string; dim: number; numLabels: number }
-  | { kind: 'proxySoftmax'; name: string; dim: number; numLabels: number; scale: number; margin: number };
+export interface Classifier {
+  dim: number;
+  numLabels: number;
+  scale: number;
+  margin: number;
+}
 
 /** The labels `start`..`end`-1 of a classifier: what one machine holds. */
 export interface ClassifierBlock {
@@ -30,39 +31,10 @@ export function blocksOf(classifier: Classifier, numMachines: number): Classifie
   if (numMachines < 1 || numMachines > classifier.numLabels) {
     throw new LookalikeError(
       'invalidInput',
-      `Expected 1 to ${classifier.numLabels} machines for as many labels of ${classifier.name}, got ${numMachines}.`,
+      `Expected 1 to ${classifier.numLabels} machines for as many labels, got ${numMachines}. Lower train.modelParallel.classifierParts.`,
     );
   }
   return microBatchesOf(classifier.numLabels, numMachines).map((range) => ({ classifier, ...range }));
-}
-
-/**
- * The block's part of what the unsplit classifier starts from. All of it is drawn, for the sequence is one, but never held.
- */
-export function freshBlock(
-  { classifier, start, end }: ClassifierBlock,
-  kind: OptimizerConfig['kind'],
-  seed: number,
-): ShardSeed {
-  const { name, dim, numLabels } = classifier;
-  const width = end - start;
-  const isDense = classifier.kind === 'dense';
-  const values = new Float32Array(dim * width + (isDense ? width : 0));
-  if (isDense) {
-    const random = randomOf(seed, 'initial', name, 'kernel');
-    const deviation = Math.sqrt(2 / dim);
-    for (let row = 0; row < dim; row++) {
-      const own = normals(numLabels, random).subarray(start, end);
-      for (let i = 0; i < width; i++) values[row * width + i] = own[i]! * deviation;
-    }
-  } else {
-    const random = randomOf(seed, 'initial', name, 'proxies');
-    for (let label = 0; label < end; label++) {
-      const proxy = normals(dim, random);
-      if (label >= start) values.set(proxy, (label - start) * dim);
-    }
-  }
-  return untouched(values, kind);
 }
 
 /** What the blocks must exchange about a micro-batch of n rows: [3, n] of largest logit, sum of exponentials, own logit. */
@@ -120,7 +92,7 @@ export class BlockState {
       });
       const own = tf.tensor2d(mask, [numRows, end - start]); // [n, C']
       const raw = this.#layer.forward(tf, input, this.#state.tensors);
-      const { scale, margin } = marginOf(classifier);
+      const { scale, margin } = classifier;
       return { input, own, logits: tf.mul<Tensor2D>(tf.sub(raw, tf.mul(own, margin)), scale) };
     });
     this.#pending = pending;
@@ -139,7 +111,7 @@ export class BlockState {
     const { input, own, logits } = this.#pending!;
     const byInput = tf.tidy(() => {
       const softmax = tf.exp(tf.sub(logits, tf.reshape(tf.tensor1d(logPartition), [-1, 1])));
-      const byRaw = tf.mul(tf.sub(softmax, own), weight * marginOf(this.#block.classifier).scale); // [n, C']
+      const byRaw = tf.mul(tf.sub(softmax, own), weight * this.#block.classifier.scale); // [n, C']
       const grads = tf.grads((x: Tensor, ...parameters: Tensor[]) => this.#layer.forward(tf, x, parameters))(
         [input, ...this.#state.tensors],
         byRaw,
@@ -162,7 +134,8 @@ export class BlockState {
     this.#pending = null;
   }
 
-  read(): ShardSeed {
+  /** A view, valid until the next update. */
+  read(): Readonly<ShardSeed> {
     return this.#state.read();
   }
 
@@ -172,22 +145,14 @@ export class BlockState {
   }
 }
 
-function marginOf(classifier: Classifier): { scale: number; margin: number } {
-  return classifier.kind === 'dense' ? { scale: 1, margin: 0 } : classifier;
-}
-
-/** [n, D] -> [n, C'] of products or cosines. It starts from {@link freshBlock}: what the layer would draw itself is another block's. */
-function layerOf({ classifier, start, end }: ClassifierBlock): Layer {
-  const { name, dim } = classifier;
+/** [n, D] -> [n, C'] of cosines. The block starts from what it is given, never from what the layer would draw. */
+function layerOf({ classifier: { dim }, start, end }: ClassifierBlock): Layer {
   const width = end - start;
-  if (classifier.kind === 'dense') return dense(name, width)([dim]);
   return {
-    name,
+    name: 'proxies',
     inputShape: [dim],
     outputShape: [width],
-    parameters: [
-      { name: 'proxies', shape: [width, dim], decays: false, initial: (random) => normals(width * dim, random) },
-    ],
+    parameters: [{ name: 'proxies', shape: [width, dim], decays: false, initial: () => new Float32Array(width * dim) }],
     flopsPerRow: 2 * dim * width,
     forward: (tf, input, [proxies]) => tf.matMul(input, unitRows(tf, proxies!), false, true),
   };

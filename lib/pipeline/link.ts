@@ -10,6 +10,12 @@ export const FRAME_KINDS = [
   'statistics',
   /** Of a split classifier, from its root: per row the logarithm of the sum over all blocks. */
   'logPartition',
+  /** A chunk of parameters or moments, `microBatch` its number; empty when sent back to say that it was taken. */
+  'state',
+  /** Of a step, to the lead. */
+  'loss',
+  /** Before an epoch, from the lead: 1 to go on, 0 where the run is over. */
+  'verdict',
 ] as const;
 export type FrameKind = (typeof FRAME_KINDS)[number];
 

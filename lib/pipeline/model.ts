@@ -88,9 +88,11 @@ export function lossOf(
   input: Tensor,
   labels: Int32Array,
   parameters: readonly Tensor[],
+  step: number,
 ): Scalar {
   const output = forwardOf(tf, part, input, parameters);
-  return part.loss.loss(tf, output, labels, parameters.slice(parameters.length - part.loss.parameters.length));
+  const own = parameters.slice(parameters.length - part.loss.parameters.length);
+  return part.loss.loss(tf, output, labels, own, step);
 }
 
 /** Loss and gradient of the whole model on one machine: what every way of splitting it must equal. */
@@ -98,13 +100,13 @@ export function wholeGradient(
   tf: Tf,
   model: Model,
   values: Float32Array,
-  batch: { inputs: Float32Array; labels: Int32Array },
+  batch: { inputs: Float32Array; labels: Int32Array; step?: number },
 ): { loss: number; gradient: Float32Array } {
   const gradient = new Float32Array(values.length);
   const loss = tf.tidy(() => {
     const input = tf.tensor(batch.inputs, [batch.labels.length, ...model.inputShape], 'float32');
     const { value, grads } = tf.valueAndGrads((...parameters: Tensor[]) =>
-      lossOf(tf, model, input, batch.labels, parameters),
+      lossOf(tf, model, input, batch.labels, parameters, batch.step ?? 0),
     )(toTensors(tf, model, values));
     addTensors(gradient, grads);
     return value.dataSync()[0]!;

@@ -1,10 +1,9 @@
-import type { LossConfig } from '../../contracts/training.ts';
 import { sequential } from './model.ts';
 import type { Model } from './model.ts';
 import { conv2d, maxPool } from './layers/convolution.ts';
 import { dense } from './layers/dense.ts';
-import { proxyLoss, softmaxCrossEntropy } from './layers/losses.ts';
-import { flatten, l2Normalise, relu } from './layers/row-wise.ts';
+import { softmaxCrossEntropy } from './layers/losses.ts';
+import { flatten, relu } from './layers/row-wise.ts';
 
 /**
  * The small convolutional network on 28 x 28 x 1 of which this project's figures speak: two valid 3 x 3 convolutions of 16 and 32
@@ -45,17 +44,4 @@ export function fullyConnected(shape: FullyConnectedShape): Model {
   ]);
   const layers = [...hidden.flat(), dense('logits', shape.numLabels)];
   return sequential('fullyConnected', [shape.inputDim], layers, softmaxCrossEntropy('loss'));
-}
-
-/** The product's head over F standardised features: a projection to D, unit rows, and one proxy per label. */
-export function headModel(
-  shape: { featureDim: number; dim: number; numLabels: number },
-  loss: Extract<LossConfig, { kind: 'proxySoftmax' }>,
-): Model {
-  return sequential(
-    'head',
-    [shape.featureDim],
-    [dense('projection', shape.dim), l2Normalise('embedding')],
-    proxyLoss('proxies', shape.numLabels, loss),
-  );
 }

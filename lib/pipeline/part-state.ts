@@ -74,15 +74,9 @@ export class PartState {
     this.#tensors = toTensors(this.#tf, this.#part, this.#state.values);
   }
 
-  /** A copy: what a checkpoint holds of this part. */
-  read(): ShardSeed {
-    const { step, values, firstMoments, secondMoments } = this.#state;
-    return {
-      step,
-      values: values.slice(),
-      firstMoments: firstMoments.slice(),
-      secondMoments: secondMoments.slice(),
-    };
+  /** What a checkpoint holds of this part: a view, valid until the next update. */
+  read(): Readonly<ShardSeed> {
+    return this.#state;
   }
 
   dispose(): void {

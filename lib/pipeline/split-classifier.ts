@@ -69,7 +69,8 @@ export class ClassifierRoot {
     return total * weight;
   }
 
-  read(): ShardSeed {
+  /** A view, valid until the next step. */
+  read(): Readonly<ShardSeed> {
     return this.#state.read();
   }
 
@@ -117,7 +118,8 @@ export class ClassifierMember {
     }
   }
 
-  read(): ShardSeed {
+  /** A view, valid until the next step. */
+  read(): Readonly<ShardSeed> {
     return this.#state.read();
   }
 

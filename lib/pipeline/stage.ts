@@ -49,6 +49,8 @@ export class PipelineStage {
   readonly #order: readonly Operation[];
   /** Inputs of micro-batches that went forward and not yet back. */
   readonly #held = new Map<number, Tensor>();
+  /** Of a loss that sees whole batches: its gradient by all of the batch's inputs, from the first backward pass on. */
+  #wholeGradient: Float32Array | null = null;
 
   constructor(options: StageOptions) {
     const { part, next, tf, optimizer, from, pipeline, stage } = options;
@@ -56,6 +58,12 @@ export class PipelineStage {
       throw new LookalikeError(
         'invalidInput',
         `Expected stage ${stage} to end in ${next === null ? 'the loss' : 'a link'}, got ${next === null ? 'neither' : 'the loss and a link'}.`,
+      );
+    }
+    if (part.loss?.isRowWise === false && pipeline.schedule !== 'gpipe') {
+      throw new LookalikeError(
+        'invalidInput',
+        'Expected the schedule gpipe, as the loss compares all rows of a batch: the first backward pass waits for the last forward one.',
       );
     }
     this.#options = options;
@@ -84,6 +92,7 @@ export class PipelineStage {
     } finally {
       for (const input of this.#held.values()) input.dispose();
       this.#held.clear();
+      this.#wholeGradient = null;
       this.#state.dropGradients();
     }
   }
@@ -110,48 +119,87 @@ export class PipelineStage {
   /** Adds to the gradient. Returns the micro-batch's share of the loss where that is known. */
   async #backward(batch: StageBatch, microBatch: number, rows: { start: number; end: number }): Promise<number> {
     const { tf, part, inputShape, previous, next } = this.#options;
-    const { loss: lossLayer } = part;
-    const numRows = rows.end - rows.start;
-    const outputShape = [numRows, ...(part.layers.at(-1)?.outputShape ?? inputShape)];
     const step = this.#state.step;
-    const received =
-      next === null ? null : await receiveExpected(next, { kind: 'gradient', step, microBatch, shape: outputShape });
-    const input = this.#held.get(microBatch)!;
-    let loss = 0;
-    let gradient: Float32Array | null = null;
-    tf.tidy(() => {
-      // The gradient by the model's own input is nobody's business.
-      const by = [...(previous === null ? [] : [input]), ...this.#state.tensors];
-      const split = (given: Tensor[]): [Tensor, Tensor[]] =>
-        previous === null ? [input, given] : [given[0]!, given.slice(1)];
-      if (by.length === 0) return;
-      const { value, grads } = tf.valueAndGrads((...given: Tensor[]) => {
-        const [x, parameters] = split(given);
-        if (lossLayer === null) return forwardOf(tf, part, x, parameters);
-        const labels = batch.labels!.subarray(rows.start, rows.end);
-        return tf.mul(lossOf(tf, { ...part, loss: lossLayer }, x, labels, parameters), numRows / batch.numRows);
-      })(by, received === null ? undefined : tf.tensor(received, outputShape, 'float32'));
-      this.#state.addGradients(split(grads)[1]);
-      if (lossLayer !== null) loss = value.dataSync()[0]!;
-      if (previous !== null) gradient = grads[0]!.dataSync<'float32'>();
-    });
-    input.dispose();
+    const shape = [rows.end - rows.start, ...inputShape];
+    let done: { loss: number; gradient: Float32Array | null };
+    if (next !== null) {
+      const outputShape = [rows.end - rows.start, ...part.layers.at(-1)!.outputShape];
+      const received = await receiveExpected(next, { kind: 'gradient', step, microBatch, shape: outputShape });
+      done = this.#differentiate(this.#held.get(microBatch)!, null, tf.tensor(received, outputShape, 'float32'));
+    } else if (part.loss!.isRowWise) {
+      const labels = batch.labels!.subarray(rows.start, rows.end);
+      const weight = labels.length / batch.numRows;
+      done = this.#differentiate(this.#held.get(microBatch)!, { labels, weight }, null);
+    } else {
+      done = this.#fromWhole(batch, microBatch, rows);
+    }
+    this.#held.get(microBatch)!.dispose();
     this.#held.delete(microBatch);
-    if (!Number.isFinite(loss)) {
+    if (!Number.isFinite(done.loss)) {
       throw new LookalikeError(
         'nonFinite',
-        `Expected a finite loss at step ${step}, got ${loss}; nothing was updated. Lower the learning rate.`,
+        `Expected a finite loss at step ${step}, got ${done.loss}; nothing was updated. Lower the learning rate.`,
         { step },
       );
     }
-    if (previous !== null && gradient !== null) {
-      await previous.send({ kind: 'gradient', step, microBatch, shape: input.shape, values: gradient });
-    }
-    return loss;
+    if (previous !== null) await previous.send({ kind: 'gradient', step, microBatch, shape, values: done.gradient! });
+    return done.loss;
   }
 
-  /** A copy of parameters and moments after the steps done. */
-  read(): ShardSeed {
+  /** All micro-batches at once, for the first of them; the others take their rows of the gradient. */
+  #fromWhole(
+    batch: StageBatch,
+    microBatch: number,
+    rows: { start: number; end: number },
+  ): { loss: number; gradient: Float32Array | null } {
+    const { tf, inputShape, previous } = this.#options;
+    let loss = 0;
+    if (microBatch === 0) {
+      // A map lists its keys in the order of the forward passes.
+      const whole = tf.concat([...this.#held.values()]);
+      const done = this.#differentiate(whole, { labels: batch.labels!, weight: 1 }, null);
+      whole.dispose();
+      loss = done.loss;
+      this.#wholeGradient = done.gradient;
+    }
+    if (previous === null) return { loss, gradient: null };
+    const size = sizeOf(inputShape);
+    return { loss, gradient: this.#wholeGradient!.slice(rows.start * size, rows.end * size) };
+  }
+
+  /**
+   * Adds the gradient of these rows by the parameters to the step's; gives the loss (0 where another stage sees it) and the gradient
+   * by the input, which of a model's own input is nobody's business. Disposes of `byOutput`.
+   */
+  #differentiate(
+    input: Tensor,
+    target: { labels: Int32Array; weight: number } | null,
+    byOutput: Tensor | null,
+  ): { loss: number; gradient: Float32Array | null } {
+    const { tf, part, previous } = this.#options;
+    const { loss: lossLayer } = part;
+    const isFirst = previous === null;
+    let loss = 0;
+    let gradient: Float32Array | null = null;
+    tf.tidy(() => {
+      const by = [...(isFirst ? [] : [input]), ...this.#state.tensors];
+      if (by.length === 0) return;
+      const { value, grads } = tf.valueAndGrads((...given: Tensor[]) => {
+        const [x, parameters] = isFirst ? [input, given] : [given[0]!, given.slice(1)];
+        if (target === null || lossLayer === null) return forwardOf(tf, part, x, parameters);
+        const all = { ...part, loss: lossLayer };
+        return tf.mul(lossOf(tf, all, x, target.labels, parameters, this.#state.step), target.weight);
+      })(by, byOutput ?? undefined);
+      this.#state.addGradients(isFirst ? grads : grads.slice(1));
+      if (target !== null) loss = value.dataSync()[0]!;
+      if (!isFirst) gradient = grads[0]!.dataSync<'float32'>();
+    });
+    byOutput?.dispose();
+    return { loss, gradient };
+  }
+
+  /** Parameters and moments after the steps done: a view, valid until the next step. */
+  read(): Readonly<ShardSeed> {
     return this.#state.read();
   }
 

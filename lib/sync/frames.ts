@@ -4,7 +4,8 @@ import type { Encoding } from './protocol.ts';
 
 /**
  * What a frame asks or answers. Requests: `pull` (answered by `values`), `push` (by one of the outcomes), `snapshot` (by `state`),
- * `seed` (by `seeded`), `status` (by `statistics`); any of them by `error`. Appended to only: the position is what travels.
+ * `seed` (by `seeded`), `status` (by `statistics`); any of them by `error`. Between ranks of a ring: `hello`, `chunk`. Appended to
+ * only: the position is what travels.
  */
 export const FRAME_TYPES = [
   'pull',
@@ -20,6 +21,8 @@ export const FRAME_TYPES = [
   'seeded',
   'statistics',
   'error',
+  'hello',
+  'chunk',
 ] as const;
 export type FrameType = (typeof FRAME_TYPES)[number];
 

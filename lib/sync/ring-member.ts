@@ -51,6 +51,15 @@ export class RingMember {
    */
   async connect(peer: RingPeer, signal?: AbortSignal): Promise<ParameterClient> {
     const ring = new Ring(peer, this.#options.bucketBytes);
+    try {
+      return await this.#join(ring, peer, signal);
+    } catch (error) {
+      ring.close();
+      throw error;
+    }
+  }
+
+  async #join(ring: Ring, peer: RingPeer, signal?: AbortSignal): Promise<ParameterClient> {
     const held = await this.#tell(ring, peer, signal);
     const newest = Math.max(...held.map(({ incarnation }) => incarnation));
     const lead = held[0]!;
@@ -83,7 +92,7 @@ export class RingMember {
   ): Promise<{ incarnation: number; step: number }[]> {
     const values = new Float32Array(WORDS * size);
     values.set(wordsOf(this.#incarnation, this.#shard.statistics().step), WORDS * rank);
-    await ring.allReduce([{ values, encoding: 'none' }], { signal });
+    await ring.allReduce([{ values, encoding: 'none' }], signal);
     return Array.from({ length: size }, (_, i) => numbersOf(values.subarray(WORDS * i, WORDS * (i + 1))));
   }
 
@@ -106,7 +115,7 @@ export class RingMember {
     const parts = [head, values, firstMoments, secondMoments];
     await ring.allReduce(
       parts.map((part) => ({ values: part, encoding: 'none' })),
-      { signal },
+      signal,
     );
     const { incarnation, step } = numbersOf(head);
     this.#shard.seed({ step, values, firstMoments, secondMoments });
@@ -134,7 +143,7 @@ export class RingMember {
           { values, encoding },
           { values: total, encoding: 'none' },
         ];
-        await ring.allReduce(parts, { signal });
+        await ring.allReduce(parts, signal);
         waitSeconds += now() - started;
         for (let i = 0; i < values.length; i++) values[i] = values[i]! / total[0]!;
         return shard.push({ slice: 0, step, version, weight: 1, learningRate, gradient: values });

@@ -19,8 +19,12 @@ export interface RingPeer {
   readonly size: number;
   /** Resolves when there is room for more. Rejects when the other end is gone. */
   send(to: number, message: Uint8Array): Promise<void>;
-  /** The next message from any rank. Rejects when the left neighbour is gone, or the connections were closed. */
+  /** The next message from any rank. Rejects when a neighbour is gone, or the connections were closed. */
   receive(): Promise<Uint8Array>;
+  /** What it adds to each message on the wire. */
+  readonly overheadBytes: number;
+  /** Ends receiving, and sending what is not on its way yet. */
+  close(): void;
 }
 
 /** A vector that is summed over the ranks, in place. */
@@ -33,7 +37,7 @@ export interface RingPart {
 export interface RingTraffic {
   /** Values that this rank sent. */
   valueBytes: number;
-  /** All that this rank sent and received, with the messages' headers. */
+  /** All that this rank sent and received, with the headers of messages and of what carries them. */
   sentBytes: number;
   receivedBytes: number;
 }
@@ -54,7 +58,7 @@ export class Ring {
   #isBusy = false;
   #failure: Error | null = null;
 
-  /** @param bucketBytes of float32: buckets travel apart, so that one is summed while others are on their way */
+  /** @param bucketBytes of float32: buckets travel apart. The peer is the ring's from now on, which closes it. */
   constructor(peer: RingPeer, bucketBytes: number) {
     this.#peer = peer;
     this.#bucketBytes = bucketBytes;
@@ -65,13 +69,10 @@ export class Ring {
   /**
    * Replaces the values of each part by the sum over all ranks; every rank calls this the same number of times with parts of the same
    * lengths and encodings, one call after the other. After a failure the parts hold neither.
-   * @param isReady awaited before a range of a part is touched, so that the first ones travel while later gradients are still computed
+   * Buckets go their rounds side by side: while one is on its way, others are encoded, added and sent on.
    * @throws LookalikeError `nonFinite` for values or sums; `unavailable` when a peer failed or left; `cancelled`; `conflict`
    */
-  async allReduce(
-    parts: readonly RingPart[],
-    { isReady, signal }: { isReady?: (part: number, range: Range) => Promise<void>; signal?: AbortSignal } = {},
-  ): Promise<void> {
+  async allReduce(parts: readonly RingPart[], signal?: AbortSignal): Promise<void> {
     this.expectAlive();
     if (this.#isBusy) throw new LookalikeError('conflict', 'Expected one all-reduce at a time of this rank.');
     this.#isBusy = true;
@@ -85,10 +86,7 @@ export class Ring {
         bucketsOf(values.length, this.#bucketBytes).map((range) => ({ part, range })),
       );
       await Promise.all(
-        buckets.map(async ({ part, range }, bucket) => {
-          await isReady?.(part, range);
-          await this.#reduceBucket(parts[part]!, range, { operation, bucket });
-        }),
+        buckets.map(({ part, range }, bucket) => this.#reduceBucket(parts[part]!, range, { operation, bucket })),
       );
       this.expectAlive();
     } catch (error) {
@@ -109,9 +107,10 @@ export class Ring {
     this.#fail(error);
   }
 
-  /** After the last operation: tells nobody, for others may still be at theirs. */
+  /** After the last operation, or a failure: tells nobody, for others may still be at theirs, or know already. */
   close(): void {
     this.#end(new LookalikeError('cancelled', 'This rank has left the ring.'));
+    this.#peer.close();
   }
 
   /** @throws LookalikeError what ended the ring */
@@ -130,7 +129,7 @@ export class Ring {
       const bytes: Uint8Array = final ?? encode(encoding, chunks[send]!);
       if (isFirstFinal) chunks[send]!.set(decode(encoding, bytes, chunks[send]!.length));
       this.#traffic.valueBytes += bytes.length;
-      this.#traffic.sentBytes += bytes.length + MESSAGE_HEADER_BYTES;
+      this.#traffic.sentBytes += bytes.length + MESSAGE_HEADER_BYTES + this.#peer.overheadBytes;
       const sent = this.#peer.send((rank + 1) % size, encodeMessage({ ...id, hop }, bytes));
       // Sending does not hold up receiving, or a ring whose buffers are full would stand still.
       const [body] = await Promise.all([this.#inbox.take({ ...id, hop }), sent]);
@@ -151,7 +150,7 @@ export class Ring {
     try {
       while (this.#failure === null) {
         const message = await this.#peer.receive();
-        this.#traffic.receivedBytes += message.length;
+        this.#traffic.receivedBytes += message.length + this.#peer.overheadBytes;
         const { key, body } = decodeMessage(message);
         if (key.hop === GOODBYE_HOP) throw new LookalikeError('unavailable', new TextDecoder().decode(body));
         if (key.operation > this.#operation) {

@@ -2,16 +2,17 @@ import type { Tensor, Tensor2D } from '@tensorflow/tfjs';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { TrainConfig } from '../../contracts/training.ts';
 import type { Tf } from '../nn/tf.ts';
-import { batchOf, sliceOf, stepsPerEpoch } from './batches.ts';
-import type { Pool } from './batches.ts';
+import { BatchPlan } from './batch-plan.ts';
+import { sliceOf } from './batches.ts';
+import { initialValues } from './head-model.ts';
 import type { HeadModel, HeadShape } from './head-model.ts';
 import { createLoss, usesProxies } from './losses/index.ts';
 import type { Loss } from './losses/index.ts';
+import { principalKernel } from './principal-start.ts';
 import { randomOf } from './random.ts';
-import { learningRateAt } from './schedule.ts';
 import { foldStandardisation, standardisationOf, standardise } from './standardisation.ts';
 import type { Standardisation } from './standardisation.ts';
-import type { BestEpoch, EpochRecord } from './train-state.ts';
+import type { EpochRecord, TrainState } from './train-state.ts';
 
 /** Shapes: F features, D embedding, B batch. Feature rows of picture p are p * views … p * views + views - 1. */
 export interface TrainingData {
@@ -30,9 +31,11 @@ export interface TrainingData {
 }
 
 export interface TrainedHead {
-  /** Over raw features: row-major [F, D], and [D]. */
+  /** The projection: row-major [in, D], and [D]. The first layer, of whatever kind, is over raw features. */
   kernel: Float32Array;
   bias: Float32Array;
+  /** Layers before it, each followed by ReLU; none by default. */
+  hidden: { kernel: Float32Array; bias: Float32Array }[];
   bestEpoch: number;
   recall: number;
   recallByEpoch: number[];
@@ -54,8 +57,7 @@ export class HeadProgram {
   readonly tf: Tf;
   readonly config: TrainConfig;
   readonly shape: HeadShape;
-  readonly stepsPerEpoch: number;
-  readonly numSteps: number;
+  readonly batches: BatchPlan;
   /** Whether there is anything to validate by. */
   readonly canJudge: boolean;
   readonly #data: TrainingData;
@@ -63,32 +65,48 @@ export class HeadProgram {
   readonly #features: Float32Array;
   readonly #queries: Float32Array;
   readonly #catalogue: Float32Array;
-  readonly #pool: Pool;
   readonly #loss: Loss;
 
   constructor(tf: Tf, data: TrainingData, config: TrainConfig) {
     const { featureDim, views, numLabels } = data;
+    this.batches = new BatchPlan(data, config);
     this.tf = tf;
     this.config = config;
-    this.shape = { featureDim, dim: config.dim, numLabels };
+    this.shape = { featureDim, hidden: config.hidden ?? [], dim: config.dim, numLabels };
     this.#data = data;
     this.#scale = standardisationOf(data.features, views, featureDim);
     this.#features = standardise(data.features, this.#scale);
     this.#queries = standardise(data.queries, this.#scale);
     this.#catalogue = standardise(data.catalogue, this.#scale);
-    this.#pool = { byLabel: picturesByLabel(data), numPictures: data.labels.length, views };
     this.#loss = createLoss(config.loss);
-    this.stepsPerEpoch = stepsPerEpoch(this.#pool, config);
-    this.numSteps = this.stepsPerEpoch * config.epochs;
     this.canJudge = data.queries.length > 0;
   }
 
+  get stepsPerEpoch(): number {
+    return this.batches.stepsPerEpoch;
+  }
+
+  get numSteps(): number {
+    return this.batches.numSteps;
+  }
+
   learningRateAt(step: number): number {
-    return learningRateAt(step, {
-      peak: this.config.optimizer.learningRate,
-      warmupSteps: this.config.schedule.warmupEpochs * this.stepsPerEpoch,
-      numSteps: this.numSteps,
-    });
+    return this.batches.learningRateAt(step);
+  }
+
+  /** Standardised features of a whole batch, [B, F], as they go into the head: after dropout. */
+  inputsAt(step: number): Float32Array {
+    return this.#inputsOf(this.batches.at(step).rows, [step]);
+  }
+
+  /** The state of a run that starts elsewhere than at random values. */
+  start(): TrainState | undefined {
+    const { start, dim } = this.config;
+    if (start?.kind !== 'principalAxes') return undefined;
+    const { features, views } = this.#data;
+    const kernel = principalKernel(this.tf, { features, views, scale: this.#scale }, { dim, power: start.power });
+    const values = { ...initialValues(this.config, this.shape), kernel };
+    return { step: 0, recallByEpoch: [], best: null, values, firstMoments: {}, secondMoments: {} };
   }
 
   /** @throws LookalikeError `nonFinite` when nothing may be updated from it; `invalidInput` when a batch has too few labels for its slices */
@@ -97,13 +115,12 @@ export class HeadProgram {
     const { featureDim } = this.shape;
     // A loss over pairs is 0 where nothing differs.
     const minLabels = usesProxies(config.loss) ? 1 : 2;
-    const { rows, labels } = sliceOf(batchOf(this.#pool, config, step), slice, numSlices, minLabels);
+    const { rows, labels } = sliceOf(this.batches.at(step), slice, numSlices, minLabels);
     // One slice draws what a run without slices draws.
     const key = numSlices === 1 ? [step] : [step, slice];
     const random = randomOf(config.seed, 'loss', ...key);
     const { loss, gradients } = tf.tidy(() => {
-      const inputs = dropout(gather(this.#features, rows, featureDim), config, key);
-      const x = tf.tensor2d(inputs, [rows.length, featureDim]); // [B, F]
+      const x = tf.tensor2d(this.#inputsOf(rows, key), [rows.length, featureDim]); // [B, F]
       const made = head.gradients(() =>
         this.#loss({ tf, embeddings: head.embed(x), labels, proxies: head.proxies(), random }),
       );
@@ -116,7 +133,7 @@ export class HeadProgram {
   }
 
   /** recall@1 of the head as it stands; equal scores go to the lower row. */
-  recall(head: HeadModel): number {
+  recall(head: Pick<HeadModel, 'embed'>): number {
     const { tf } = this;
     const { queryLabels, catalogueLabels, featureDim } = this.#data;
     if (queryLabels.length === 0) return 0;
@@ -131,16 +148,20 @@ export class HeadProgram {
   /** What a finished run leaves: the head that was kept, over raw features. @throws LookalikeError `invalidInput` without an epoch */
   finish({ best, recallByEpoch }: Pick<EpochRecord, 'best' | 'recallByEpoch'>): TrainedHead {
     if (best === null) throw new LookalikeError('invalidInput', 'Expected at least one epoch of training, got none.');
-    const { kernel, bias, epoch, recall }: BestEpoch = best;
-    const folded = foldStandardisation(kernel, bias, this.#scale);
-    return { ...folded, bestEpoch: epoch, recall, recallByEpoch: [...recallByEpoch], numSteps: this.numSteps };
+    const { values, epoch, recall } = best;
+    const prefixes = [...(this.config.hidden ?? []).map((_, i) => `hidden${i + 1}.`), ''];
+    const layers = prefixes.map((prefix) => ({ kernel: values[`${prefix}kernel`]!, bias: values[`${prefix}bias`]! }));
+    layers[0] = foldStandardisation(layers[0]!.kernel, layers[0]!.bias, this.#scale);
+    const projection = layers.pop()!;
+    return {
+      ...{ ...projection, hidden: layers, bestEpoch: epoch, recall },
+      ...{ recallByEpoch: [...recallByEpoch], numSteps: this.numSteps },
+    };
   }
-}
 
-function picturesByLabel({ labels, numLabels }: TrainingData): number[][] {
-  const byLabel: number[][] = Array.from({ length: numLabels }, () => []);
-  labels.forEach((label, picture) => byLabel[label]!.push(picture));
-  return byLabel;
+  #inputsOf(rows: Int32Array, key: number[]): Float32Array {
+    return dropout(gather(this.#features, rows, this.shape.featureDim), this.config, key);
+  }
 }
 
 function gather(features: Float32Array, rows: Int32Array, dim: number): Float32Array {

@@ -15,6 +15,8 @@ export interface Split {
   catalogue: LabelledPicture[];
   /** Items that only judge for want of holdout examples: once judged, a model that serves may learn from them too. */
   withheld: LabelledPicture[];
+  /** The queries are the augmented views of their pictures, as nobody knows what other picture shows the same. Absent: the plain ones. */
+  asks?: 'augmented';
 }
 
 /** Where the snapshot has no holdout examples: the share of labelled items that only judge. */

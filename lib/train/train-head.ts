@@ -35,14 +35,33 @@ export async function trainHead(
   data: TrainingData,
   config: TrainConfig,
   from?: TrainState,
-  { signal, onStep, onCheckpoint }: TrainHooks = {},
+  hooks: TrainHooks = {},
 ): Promise<TrainedHead> {
+  // Only the last step or the patience's end is left to stop at.
+  return (await trainHeadUntil(tf, data, config, config.epochs, from, hooks))!;
+}
+
+/**
+ * The same run as `trainHead`, schedule and all, but it pauses after `untilEpoch` epochs with a checkpoint from which it goes on.
+ * @returns null when it is paused
+ */
+export async function trainHeadUntil(
+  tf: Tf,
+  data: TrainingData,
+  config: TrainConfig,
+  untilEpoch: number,
+  from?: TrainState,
+  { signal, onStep, onCheckpoint }: TrainHooks = {},
+): Promise<TrainedHead | null> {
   const program = new HeadProgram(tf, data, config);
   const { numSteps, stepsPerEpoch } = program;
-  const head = new HeadState(tf, config, program.shape, from);
+  const pauseAt = Math.min(numSteps, untilEpoch * stepsPerEpoch);
+  const first = from ?? program.start();
+  const head = new HeadState(tf, config, program.shape, first);
   const epochs = new EpochRecord(config, program.canJudge, from);
   try {
-    for (let step = from?.step ?? 0; step < numSteps; step++) {
+    if (first !== from) epochs.start(program.recall(head), () => head.readValues());
+    for (let step = from?.step ?? 0; step < pauseAt; step++) {
       if (signal?.aborted)
         throw new LookalikeError('cancelled', `Training was cancelled at step ${step} of ${numSteps}.`);
       if (step % stepsPerEpoch === 0 && epochs.isExhausted) break;
@@ -55,7 +74,7 @@ export async function trainHead(
       const done = step + 1;
       if (done % stepsPerEpoch === 0) epochs.add(program.recall(head), () => head.readValues());
       const { recallByEpoch, best } = epochs;
-      if (done % config.checkpointEverySteps === 0 && done < numSteps) {
+      if ((done % config.checkpointEverySteps === 0 || done === pauseAt) && done < numSteps) {
         await onCheckpoint?.({ step: done, recallByEpoch: [...recallByEpoch], best, ...head.read() });
       }
       const epoch = Math.floor(step / stepsPerEpoch);
@@ -64,5 +83,5 @@ export async function trainHead(
   } finally {
     head.dispose();
   }
-  return program.finish(epochs);
+  return pauseAt < numSteps && !epochs.isExhausted ? null : program.finish(epochs);
 }

@@ -1,12 +1,11 @@
 import type { TrainConfig } from '../../contracts/training.ts';
 import type { HeadParameters } from './head-state.ts';
 
-/** The epoch with the best recall@1 and the head (over standardised features) it left. */
+/** The epoch with the best recall@1 and what it left of the exported layers (over standardised features), by parameter name. */
 export interface BestEpoch {
   epoch: number;
   recall: number;
-  kernel: Float32Array;
-  bias: Float32Array;
+  values: Record<string, Float32Array>;
 }
 
 /** Everything besides data and configuration that the rest of a run depends on; its format is the same for every strategy. */
@@ -44,6 +43,11 @@ export class EpochRecord {
     return this.#best;
   }
 
+  /** Takes a start that is a head by itself: what epochs have to beat where the best one is kept, and what is left without any. */
+  start(recall: number, head: () => Record<string, Float32Array>): void {
+    this.#best = { epoch: -1, recall, values: exported(head()) };
+  }
+
   /** Takes the next epoch's result; its head is asked for when it is to be kept. */
   add(recall: number, head: () => Record<string, Float32Array>): void {
     const epoch = this.#recalls.push(recall) - 1;
@@ -51,8 +55,7 @@ export class EpochRecord {
     const isBetter =
       this.#best === null || this.#config.patience === 0 || !this.#canJudge || recall > this.#best.recall;
     if (!isBetter) return;
-    const { kernel, bias } = head();
-    this.#best = { epoch, recall, kernel: kernel!, bias: bias! };
+    this.#best = { epoch, recall, values: exported(head()) };
   }
 
   /** Whether the best epoch lies `patience` finished epochs back; 0 never gives up. */
@@ -60,4 +63,9 @@ export class EpochRecord {
     const { patience } = this.#config;
     return patience > 0 && this.#best !== null && this.#recalls.length - 1 - this.#best.epoch >= patience;
   }
+}
+
+/** What a model consists of: proxies are of use to the loss alone. */
+function exported(values: Record<string, Float32Array>): Record<string, Float32Array> {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => name !== 'proxies'));
 }

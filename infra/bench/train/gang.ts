@@ -22,6 +22,9 @@ export interface PartRequest extends Pick<Config, 'backend' | 'cacheDir'> {
   runName: string;
 }
 
+/** Parent to child, once all ranks of a ring listen; or it is to tell what it has measured so far. */
+export type PartNews = { endpoints: PartRequest['endpoints'] } | 'report';
+
 /** Child to parent. */
 export type PartReport = { type: 'listening'; url: string } | ({ type: 'done'; backend: string } & StepFigures);
 
@@ -56,18 +59,25 @@ export async function measureGang(
   ): Promise<PartReport> => {
     const child = startPart();
     children.push(child);
-    return firstReport(child, { ...common, ...secrets, role, index, endpoints }, signal);
+    const report = nextReport(child, role, signal);
+    child.send({ ...common, ...secrets, role, index, endpoints } satisfies PartRequest);
+    return report;
   };
   try {
-    const shards = await Promise.all(Array.from({ length: numShards }, (_, index) => start('shard', index, [])));
-    const endpoints = shards.map((report, shard) => ({ shard, url: report.type === 'listening' ? report.url : '' }));
     if (dataParallel === undefined) return meanOf([await start('single', 0, [])]);
-    const lead = start('replica', 0, endpoints);
-    const others = Array.from({ length: dataParallel.replicas - 1 }, (_, i) => start('replica', i + 1, endpoints));
+    const shards = await Promise.all(Array.from({ length: numShards }, (_, index) => start('shard', index, [])));
+    const { replicas, exchange } = dataParallel;
+    let ranks = Array.from({ length: replicas }, (_, index) => start('replica', index, endpointsOf(shards)));
+    const trained = children.slice(numShards);
+    if (exchange.kind === 'allReduce') {
+      const endpoints = endpointsOf(await Promise.all(ranks));
+      ranks = trained.map((child) => nextReport(child, 'replica', signal));
+      for (const child of trained) child.send({ endpoints } satisfies PartNews);
+    }
     // One that fails ends the run; the lead alone says when it is over.
-    await Promise.race([lead, Promise.all([lead, ...others])]);
-    for (const child of children.slice(numShards + 1)) child.send('report');
-    return meanOf(await Promise.all([lead, ...others]));
+    await Promise.race([ranks[0], Promise.all(ranks)]);
+    for (const child of trained.slice(1)) child.send('report' satisfies PartNews);
+    return meanOf(await Promise.all(ranks));
   } finally {
     await Promise.all(children.map(stop));
   }
@@ -78,16 +88,19 @@ function startPart(): ChildProcess {
   return fork(entry, { env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
 }
 
-function firstReport(child: ChildProcess, request: PartRequest, signal: AbortSignal): Promise<PartReport> {
+function endpointsOf(reports: readonly PartReport[]): PartRequest['endpoints'] {
+  return reports.flatMap((report, shard) => (report.type === 'listening' ? [{ shard, url: report.url }] : []));
+}
+
+function nextReport(child: ChildProcess, role: PartRequest['role'], signal: AbortSignal): Promise<PartReport> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(new LookalikeError('cancelled', 'The bench was stopped.'));
     signal.addEventListener('abort', abort, { once: true });
     child.once('message', (report: PartReport) => resolve(report));
     child.once('error', reject);
     child.once('exit', (code, killedBy) =>
-      reject(new LookalikeError('unavailable', `A ${request.role} ended early (${killedBy ?? `exit ${code}`}).`)),
+      reject(new LookalikeError('unavailable', `A ${role} ended early (${killedBy ?? `exit ${code}`}).`)),
     );
-    child.send(request);
   });
 }
 

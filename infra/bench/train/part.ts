@@ -5,13 +5,12 @@ import { HeadProgram } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
-import { partition, shardConfigsOf } from '../../../lib/sync/layout.ts';
+import { shardConfigsOf } from '../../../lib/sync/layout.ts';
 import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { loadTensorFlow } from '../../compute/tensorflow.ts';
-import { createParameterClient } from '../../sync/parameter-client.ts';
 import { createParameterServer } from '../../sync/parameter-server.ts';
-import { createPushEncoders } from '../../sync/push-encoders.ts';
-import type { PartReport, PartRequest } from './gang.ts';
+import { createConnector } from '../../training/exchange.ts';
+import type { PartNews, PartReport, PartRequest } from './gang.ts';
 import { layoutOfWorkload } from './layout.ts';
 import { trainConvnetAlone, trainConvnetReplica } from './convnet.ts';
 import { configOf, drawnData, WARM_UP_STEPS } from './workload.ts';
@@ -19,8 +18,12 @@ import { configOf, drawnData, WARM_UP_STEPS } from './workload.ts';
 process.on('disconnect', () => process.exit());
 /** Tells what a replica has measured so far. */
 let report = (): void => undefined;
-process.on('message', (request: PartRequest | 'report') => {
+/** Where the others are: shards from the start, ranks of a ring once all of them listen. */
+let endpoints: PartRequest['endpoints'] = [];
+process.on('message', (request: PartRequest | PartNews) => {
   if (request === 'report') return report();
+  endpoints = request.endpoints;
+  if (!('role' in request)) return;
   run(request).catch((error: unknown) => {
     console.error(error);
     process.exit(1);
@@ -55,7 +58,6 @@ async function run(request: PartRequest): Promise<void> {
     tell({ type: 'done', backend, ...times.summary(), bytesPerStep: 0, waitShare: 0 });
     return;
   }
-  const encoders = createPushEncoders(config.dataParallel!.compression, partition(layout.length, request.numShards));
   let before = { bytes: 0, waitSeconds: 0, at: 0 };
   let numSteps = 0;
   let traffic = before;
@@ -67,15 +69,20 @@ async function run(request: PartRequest): Promise<void> {
       bytesPerStep: (traffic.bytes - before.bytes) / (numSteps - WARM_UP_STEPS),
       waitShare: (traffic.waitSeconds - before.waitSeconds) / ((traffic.at - before.at) / 1000),
     });
-  const connect = (): ParameterClient =>
-    createParameterClient({
-      token,
-      run: runName,
-      layout,
-      numShards: request.numShards,
-      endpoints: () => Promise.resolve(request.endpoints),
-      encoders,
-    });
+  const site = {
+    config: { dataPlane: { host: '127.0.0.1', token } },
+    run: runName,
+    rank: request.index,
+    attempt: 0,
+    directory: {
+      announceShard({ url }: { url: string }) {
+        tell({ type: 'listening', url });
+        return Promise.resolve(true);
+      },
+      shards: () => Promise.resolve(endpoints.map((each) => ({ ...each, run: runName, attempt: 0 }))),
+    },
+  };
+  const connect = createConnector(site, config, layout);
   const onStep = (exchange: Pick<ParameterClient, 'traffic'>): void => {
     times.mark();
     numSteps += 1;
@@ -85,7 +92,7 @@ async function run(request: PartRequest): Promise<void> {
   };
   if (workload.model === 'convnet') {
     const place = { slice: request.index, numSlices: dataParallel!.replicas };
-    await trainConvnetReplica(tf, workload, connect(), place, onStep);
+    await trainConvnetReplica(tf, workload, await connect(), place, onStep);
   } else {
     const plan = planOf(config);
     const program = new HeadProgram(tf, drawnData(workload), config);
@@ -94,7 +101,7 @@ async function run(request: PartRequest): Promise<void> {
       plan,
       rank: request.index,
       lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
-      connect: () => Promise.resolve(connect()),
+      connect,
       pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
       onStep: (_, exchange) => onStep(exchange),
     });

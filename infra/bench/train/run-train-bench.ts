@@ -52,6 +52,8 @@ export interface TrainBenchHooks {
 interface Contender {
   name: string;
   by: TrainBenchRow['by'];
+  /** Whether replicas add gradients among themselves, without a server. */
+  isRing: boolean;
   replicas: number;
   measure: () => Promise<(StepFigures & { backend?: string; torch?: string }) | string>;
 }
@@ -86,7 +88,7 @@ export async function runTrainBench(
     const figures = best.get(contender);
     return figures === undefined ? [] : [{ ...contender, figures }];
   });
-  const rows = measured.map(({ name, by, replicas, figures }): TrainBenchRow => {
+  const rows = measured.map(({ name, by, isRing, replicas, figures }): TrainBenchRow => {
     const alone = measured.find((each) => each.by === by && each.replicas === 1)?.figures;
     const opponent = measured.find((each) => each.by === 'peer' && each.replicas === replicas)?.figures;
     const { stepsPerSecond, medianStepMs, bytesPerStep, waitShare } = figures;
@@ -95,7 +97,7 @@ export async function runTrainBench(
       rowsPerSecond: stepsPerSecond * workload.batch,
       efficiency: alone === undefined ? 1 : stepsPerSecond / alone.stepsPerSecond / replicas,
       // A server takes every gradient and gives all parameters; a ring moves (n - 1) / n of both.
-      boundBytes: replicas === 1 ? 0 : 8 * parameters * (by === 'peer' ? (2 * (replicas - 1)) / replicas : 1),
+      boundBytes: replicas === 1 ? 0 : 8 * parameters * (isRing ? (2 * (replicas - 1)) / replicas : 1),
       ratio: by === 'peer' || opponent === undefined ? null : opponent.medianStepMs / medianStepMs,
     };
   });
@@ -110,9 +112,10 @@ function contendersOf(
   const ours = (name: string, replicas: number, change?: Partial<DataParallelConfig>): Contender => ({
     name,
     by: 'lookalike',
+    isRing: change?.exchange?.kind === 'allReduce',
     replicas,
     measure: () =>
-      measureGang(config, workload, change && { ...SYNC, ...change, exchange: server(shards), replicas }, signal),
+      measureGang(config, workload, change && { ...SYNC, exchange: server(shards), ...change, replicas }, signal),
   });
   const peer = (replicas: number): Contender[] =>
     python === null
@@ -121,6 +124,7 @@ function contendersOf(
           {
             name: replicas === 1 ? 'PyTorch' : 'PyTorch DDP',
             by: 'peer',
+            isRing: true,
             replicas,
             measure: async () => {
               const figures = await measureDdp(python, workload, replicas, signal);
@@ -133,11 +137,13 @@ function contendersOf(
     ...peer(1),
     ...sizes.flatMap((replicas) => [
       ours('sync', replicas, {}),
+      ours('ring', replicas, { exchange: RING }),
       ...peer(replicas),
       ...(replicas > 2 ? [ours('sync, 1 backup', replicas, { mode: { kind: 'sync', backups: 1 } })] : []),
       ours('ssp of 2', replicas, { mode: { kind: 'ssp', staleness: 2 } }),
       ours('async', replicas, { mode: { kind: 'async', pushEvery: 1, fetchEvery: 1 } }),
       ours('sync, fp16', replicas, { compression: { kind: 'fp16' } }),
+      ours('ring, fp16', replicas, { exchange: RING, compression: { kind: 'fp16' } }),
       ours('sync, top 1 %', replicas, { compression: { kind: 'topK', share: 0.01 } }),
       ours('sync, 1 bit', replicas, { compression: { kind: 'oneBit' } }),
     ]),
@@ -150,6 +156,8 @@ const SYNC: DataParallelConfig = {
   mode: { kind: 'sync', backups: 0 },
   compression: { kind: 'none' },
 };
+
+const RING: DataParallelConfig['exchange'] = { kind: 'allReduce', bucketBytes: 1_048_576 };
 
 function server(shards: number): DataParallelConfig['exchange'] {
   return { kind: 'parameterServer', shards };

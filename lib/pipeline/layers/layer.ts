@@ -28,10 +28,12 @@ export interface Layer {
   forward(tf: Tf, input: Tensor, parameters: readonly Tensor[]): Tensor;
 }
 
-/** The last link: a mean over rows, each row's share of which depends on that row alone, so that a batch may be computed in parts. */
+/** The last link. */
 export interface LossLayer extends Omit<Layer, 'outputShape' | 'forward'> {
-  /** [B, ...inputShape], labels [B] of 0..C-1 -> mean loss. */
-  loss(tf: Tf, input: Tensor, labels: Int32Array, parameters: readonly Tensor[]): Scalar;
+  /** Whether it is a mean over rows, each row's share of which depends on that row alone: such a batch may be computed in parts. */
+  readonly isRowWise: boolean;
+  /** [B, ...inputShape], labels [B] of 0..C-1 -> loss. What it draws at random is a pure function of the step. */
+  loss(tf: Tf, input: Tensor, labels: Int32Array, parameters: readonly Tensor[], step: number): Scalar;
 }
 
 /** A layer still waiting for the shape of what comes before it. */

@@ -4,7 +4,6 @@ import { ADVICE_HEADING, adviceCells, adviseTrain } from '../../../infra/advise/
 const OPTIONS = {
   parameters: 1_000_000,
   stepMs: 100,
-  backwardShare: 0.6,
   replicas: [2],
   gbit: [1],
   messageUs: 0,
@@ -20,7 +19,7 @@ const OPTIONS = {
 test('options are taken in their units: a ring of two moves 4 MB each way at 1 Gbit/s', () => {
   const [advice] = adviseTrain(OPTIONS);
   const ring = advice!.options.find(({ name }) => name === 'ring, float32')!;
-  // 2 (n - 1) / n of 4 MB at 1 Gbit/s is 32 ms, in one bucket that nothing hides.
+  // 2 (n - 1) / n of 4 MB at 1 Gbit/s is 32 ms, in one bucket.
   expect(1 / ring.prediction.efficiency).toBeCloseTo(1.32, 4);
   expect(ring.prediction.bytesPerStep).toBe(8e6);
 });

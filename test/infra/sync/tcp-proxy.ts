@@ -12,6 +12,9 @@ export interface TcpProxy {
   /** Keeps what goes this way until it is released. */
   hold(direction: Direction): void;
   release(): void;
+  /** Reads nothing more, so that what is sent fills all that lies between. */
+  pause(): void;
+  resume(): void;
   /** Each chunk arrives this much later, in order. */
   delay(milliseconds: number): void;
   /** Turns one bit of what goes this way next. */
@@ -81,6 +84,12 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
         held[direction] = null;
         for (const write of writes) write();
       }
+    },
+    pause() {
+      for (const socket of sockets) socket.pause();
+    },
+    resume() {
+      for (const socket of sockets) socket.resume();
     },
     delay(milliseconds) {
       delayMs = milliseconds;

@@ -34,50 +34,54 @@ function orphans(): number[] {
   return ['replica-process', 'parameter-shard-process'].flatMap((entry) => trainersOf(process.pid, entry));
 }
 
+interface Fault {
+  at: number;
+  role: Part['role'];
+  index: number;
+  by: NodeJS.Signals;
+}
+
+/** Each fault strikes once the lead has told of its step; the result is that of an undisturbed run. */
+async function expectEndured(train: TrainConfig, faults: readonly Fault[]) {
+  const expected = await trainSpread(await open(train));
+  expect(expected.reused).toBe(false);
+  const workshop = await open(train);
+  const pending = [...faults];
+  const hit: number[] = [];
+  const lost: string[] = [];
+  const steps: number[] = [];
+  const output = await trainSpread(workshop, {
+    onStep(step, parts) {
+      steps.push(step);
+      const [next] = pending;
+      const victim = parts.find(({ role, index }) => role === next?.role && index === next.index);
+      if (next === undefined || step < next.at || victim === undefined) return;
+      pending.shift();
+      hit.push(victim.pid);
+      process.kill(victim.pid, next.by);
+    },
+    onLost: ({ role, index }, code) => lost.push(`${role}-${index} ${code}`),
+  });
+  expect(pending).toEqual([]);
+  expect(lost).toEqual(faults.map(({ role, index }) => `${role}-${index} unavailable`));
+  expect(output).toEqual(expected);
+  // What is redone at most: one checkpoint interval, as the lead tells it.
+  const back = steps.slice(1).map((step, i) => steps[i]! - step);
+  expect(Math.max(...back)).toBeLessThanOrEqual(train.checkpointEverySteps);
+  expect(hit.filter(isAlive)).toEqual([]);
+  expect(orphans()).toEqual([]);
+  return { workshop, output };
+}
+
 describe('a synchronous training spread over processes', () => {
   it('ends in the same bytes when replicas, the lead and a shard are killed or frozen, and leaves no process', async () => {
-    const train = spread({ epochs: 400 });
-    const expected = await trainSpread(await open(train));
-    expect(expected.reused).toBe(false);
-
-    const workshop = await open(train);
-    const faults: { at: number; role: Part['role']; index: number; by: NodeJS.Signals }[] = [
+    const { workshop, output } = await expectEndured(spread({ epochs: 400 }), [
       { at: 60, role: 'replica', index: 1, by: 'SIGKILL' },
       { at: 160, role: 'parameters', index: 1, by: 'SIGKILL' },
       { at: 320, role: 'replica', index: 0, by: 'SIGKILL' },
       { at: 440, role: 'replica', index: 1, by: 'SIGSTOP' },
       { at: 560, role: 'parameters', index: 0, by: 'SIGSTOP' },
-    ];
-    const hit: number[] = [];
-    const lost: string[] = [];
-    const steps: number[] = [];
-    const output = await trainSpread(workshop, {
-      onStep(step, parts) {
-        steps.push(step);
-        const [next] = faults;
-        const victim = parts.find(({ role, index }) => role === next?.role && index === next.index);
-        if (next === undefined || step < next.at || victim === undefined) return;
-        faults.shift();
-        hit.push(victim.pid);
-        process.kill(victim.pid, next.by);
-      },
-      onLost: ({ role, index }, code) => lost.push(`${role}-${index} ${code}`),
-    });
-    expect(faults).toEqual([]);
-    expect(lost).toEqual([
-      'replica-1 unavailable',
-      'parameters-1 unavailable',
-      'replica-0 unavailable',
-      'replica-1 unavailable',
-      'parameters-0 unavailable',
     ]);
-    expect(output).toEqual(expected);
-    // What is redone at most: one checkpoint interval, as the lead tells it.
-    const back = steps.slice(1).map((step, i) => steps[i]! - step);
-    expect(Math.max(...back)).toBeLessThanOrEqual(train.checkpointEverySteps);
-    expect(hit.filter(isAlive)).toEqual([]);
-    expect(orphans()).toEqual([]);
-
     const { config, input } = workshop;
     const again = { run: 'test/again', stage: FIRST_STAGE, train: input };
     expect(await runReplica({ config, input: { ...again, rank: 1 } })).toBeNull();
@@ -87,6 +91,15 @@ describe('a synchronous training spread over processes', () => {
     setTimeout(() => abort.abort(), 500);
     const idle = runParameterShard({ config, input: { ...again, shard: 0 }, signal: abort.signal });
     await expect(idle).rejects.toMatchObject({ code: 'cancelled' });
+  }, 180_000);
+
+  it('over a ring ends in the same bytes when replicas and the lead are killed or frozen, and leaves no process', async () => {
+    const exchange = { kind: 'allReduce', bucketBytes: 4_096 } as const;
+    await expectEndured(spread({ epochs: 300, dataParallel: { ...SYNC, replicas: 3, exchange }, labelsPerBatch: 6 }), [
+      { at: 60, role: 'replica', index: 1, by: 'SIGKILL' },
+      { at: 160, role: 'replica', index: 0, by: 'SIGKILL' },
+      { at: 260, role: 'replica', index: 2, by: 'SIGSTOP' },
+    ]);
   }, 180_000);
 
   it('goes through both stages where items are withheld to judge by', async () => {

@@ -59,7 +59,8 @@ async function runStage(
     }
   }
 
-  const shards = Array.from({ length: (exchange as { shards: number }).shards }, (_, shard) =>
+  const numShards = exchange.kind === 'parameterServer' ? exchange.shards : 0;
+  const shards = Array.from({ length: numShards }, (_, shard) =>
     keep('parameters', shard, (attempt) =>
       runParameterShard({ config, input: { run, stage, train, shard }, attempt, signal }),
     ),

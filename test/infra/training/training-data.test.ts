@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { SnapshotRow } from '../../../contracts/catalogue.ts';
 import type { CachedFeatures } from '../../../infra/training/cached-features.ts';
 import { readableOf, trainingDataOf, whyUntrained } from '../../../infra/training/training-data.ts';
+import { splitFor } from '../../../lib/train/split-pictures.ts';
 import { splitSnapshot } from '../../../lib/train/split.ts';
 
 const item = (id: string, label: string | null): SnapshotRow => ({
@@ -32,7 +33,34 @@ describe('trainingDataOf', () => {
   });
 });
 
+describe('trainingDataOf, without labels', () => {
+  it('learns from all views of all but the pictures held out, whose augmented views ask among the plain ones of all', () => {
+    const rows = ['a', 'b', 'c'].map((id) => item(id, null));
+    const split = splitFor(rows, 'views');
+    const [asked] = split.queries;
+    const cached = features('a', 'b', 'c');
+    const data = trainingDataOf(readableOf(split, cached.rowOf), cached);
+    const row = cached.rowOf.get(asked!.image)!;
+    expect([...data.queries]).toEqual([10 * row + 2, 10 * row + 3]);
+    expect(data.queryLabels).toEqual([asked!.image]);
+    expect([...data.catalogue]).toEqual([0, 1, 10, 11, 20, 21]);
+    expect(data.catalogueLabels).toEqual(['image of a', 'image of b', 'image of c']);
+    expect(data.numLabels).toBe(2);
+    expect([...data.features]).toEqual(
+      [0, 1, 2].filter((r) => r !== row).flatMap((r) => [0, 1, 2, 3].map((i) => 10 * r + i)),
+    );
+  });
+});
+
 describe('whyUntrained', () => {
+  it('says of a catalogue without labels that it can be learnt from by its pictures, if there are three', () => {
+    const rows = ['a', 'b', 'c'].map((id) => item(id, null));
+    expect(whyUntrained(splitFor(rows, 'views'))).toBeNull();
+    expect(whyUntrained(splitFor(rows.slice(1), 'views'))).toMatch(/without labels needs at least 2 .* got 2/);
+    const gone = readableOf(splitFor(rows, 'views'), new Set(['image of a']));
+    expect(whyUntrained(gone)).toMatch(/got 1/);
+  });
+
   const labelled = [item('a', 'x'), item('b', 'y'), holdout('q', 'x')];
 
   it('says nothing of what can be learnt and judged, also among items without a label', () => {

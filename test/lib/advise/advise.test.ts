@@ -9,8 +9,8 @@ const BASE = {
   codecSecondsPerParameter: 1e-9,
   stragglers: { variation: 0, slowShare: 0, slowFactor: 1 },
 };
-const small: Workload = { numParameters: 50_000, computeSeconds: 0.1, backwardShare: 0.6 };
-const large: Workload = { numParameters: 100_000_000, computeSeconds: 0.1, backwardShare: 0.6 };
+const small: Workload = { numParameters: 50_000, computeSeconds: 0.1 };
+const large: Workload = { numParameters: 100_000_000, computeSeconds: 0.1 };
 
 function adviceFor(workload: Workload, replicas: number, bitsPerSecond: number, base = BASE) {
   return adviseTraining(workload, base, { replicas: [replicas], bitsPerSecond: [bitsPerSecond] })[0]!;

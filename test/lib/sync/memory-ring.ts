@@ -12,6 +12,8 @@ export class MemoryRing {
     this.peers = Array.from({ length: size }, (_, rank) => ({
       rank,
       size,
+      overheadBytes: 0,
+      close: () => undefined,
       send: (to, message) => {
         if (this.#queues[rank]!.lost ?? this.#queues[to]!.lost) return Promise.reject(new Error('The line is cut.'));
         // As a transport would: what arrives is a copy of what was sent when it was sent.

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { DataParallelConfig } from '../../../contracts/training.ts';
 import type { TrainState } from '../../../lib/train/train-state.ts';
+import type { LocalShards } from '../sync/local-shards.ts';
 import { Killed, bytesOf, parallel, run } from './local-run.ts';
-import type { LocalShards } from './local-shards.ts';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

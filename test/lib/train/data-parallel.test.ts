@@ -9,20 +9,12 @@ import type { ParameterClient } from '../../../lib/sync/protocol.ts';
 import { planOf } from '../../../lib/train/data-parallel-plan.ts';
 import { FlatHead } from '../../../lib/train/flat-head.ts';
 import { HeadProgram } from '../../../lib/train/head-program.ts';
-import type { TrainedHead } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
 import type { TrainState } from '../../../lib/train/train-state.ts';
-import { Killed, bytesOf, data, oneWorker, parallel, run } from './local-run.ts';
-import { LocalShards } from './local-shards.ts';
+import { Killed, bytesOf, data, distance, oneWorker, parallel, run, shardsOf } from './local-run.ts';
 import { CONFIG } from './noisy-clusters.ts';
-
-/** Largest difference between two heads, relative to the larger one's size. */
-function distance(a: TrainedHead, b: TrainedHead): number {
-  const differences = a.kernel.map((value, i) => value - b.kernel[i]!);
-  return Math.hypot(...differences) / Math.hypot(...b.kernel);
-}
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -176,7 +168,7 @@ describe('the lead', () => {
   it('stops also when others went past the end of an epoch without its slice', async () => {
     const config = parallel({ mode: { kind: 'sync', backups: 1 } }, { patience: 2, epochs: 30 });
     const program = new HeadProgram(tf, data, config);
-    const client = new LocalShards(config, program.shape).connect();
+    const client = shardsOf(config, program.shape).connect();
     const lead = new Lead({ program, plan: planOf(config) });
     await lead.take(client);
     const { values } = await client.pull({ step: 0 });
@@ -204,7 +196,7 @@ describe('a replica', () => {
     const config = parallel({ replicas: 1 });
     const spoilt = { ...data, features: data.features.map((value, i) => (i === 3 ? NaN : value)) };
     const [plan, program] = [planOf(config), new HeadProgram(tf, spoilt, config)];
-    const shards = new LocalShards(config, program.shape);
+    const shards = shardsOf(config, program.shape);
     const replica = trainReplica({
       program,
       plan,

@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';
 import type { DataParallelConfig, TrainConfig } from '../../../contracts/training.ts';
-import { flatten, unflatten } from '../../../lib/sync/layout.ts';
+import { flatten, shardConfigsOf, unflatten } from '../../../lib/sync/layout.ts';
 import { createOptimizer } from '../../../lib/sync/optimizer.ts';
 import type { ParameterClient } from '../../../lib/sync/protocol.ts';
-import { planOf } from '../../../lib/train/data-parallel-plan.ts';
+import { headLayout, planOf } from '../../../lib/train/data-parallel-plan.ts';
 import { FlatHead } from '../../../lib/train/flat-head.ts';
 import { initialValues } from '../../../lib/train/head-model.ts';
+import type { HeadShape } from '../../../lib/train/head-model.ts';
 import { HeadProgram } from '../../../lib/train/head-program.ts';
 import type { TrainedHead } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
@@ -15,7 +16,7 @@ import type { StepReport } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
 import { EpochRecord } from '../../../lib/train/train-state.ts';
 import type { TrainState } from '../../../lib/train/train-state.ts';
-import { LocalShards } from './local-shards.ts';
+import { LocalShards } from '../sync/local-shards.ts';
 import { CONFIG, noisyClusters } from './noisy-clusters.ts';
 
 export const data = noisyClusters();
@@ -32,11 +33,19 @@ export const parallel = (change: Partial<DataParallelConfig> = {}, train: Partia
   dataParallel: { ...SYNC, ...change },
 });
 
+/** What the replicas of a run exchange gradients by. */
+export interface LocalExchange {
+  /** @param delay awaited before each request, where there are any */
+  connect(rank: number, delay: () => Promise<void>, signal?: AbortSignal): Promise<ParameterClient>;
+  /** A replica's process is gone, with all that it held. */
+  kill?(rank: number): Promise<void> | void;
+}
+
 export interface RunOptions {
   from?: TrainState;
   onCheckpoint?: (state: TrainState) => void;
-  /** May lose shards, or throw for a replica to be killed: it starts again. */
-  onStep?: (rank: number, report: StepReport, shards: LocalShards) => void;
+  /** May throw `Killed` for a replica to be killed: it starts again. */
+  onStep?: (rank: number, report: StepReport) => void;
   wrap?: (client: ParameterClient, rank: number) => ParameterClient;
   /** Decides how the replicas' requests interleave. */
   order?: number;
@@ -44,15 +53,38 @@ export interface RunOptions {
 
 export class Killed extends Error {}
 
-/** A whole run: every replica with a client of its own, shared shards, requests in an order drawn from `order`. */
+export function shardsOf(config: TrainConfig, shape: HeadShape): LocalShards {
+  const layout = headLayout(config, shape);
+  const { exchange } = config.dataParallel!;
+  const numShards = exchange.kind === 'parameterServer' ? exchange.shards : 1;
+  return new LocalShards(layout, shardConfigsOf(layout, numShards, planOf(config).shard));
+}
+
+/** A whole run with shared shards. `onStep` may lose some of them. */
 export async function run(
   config: TrainConfig,
-  options: RunOptions = {},
+  {
+    onStep,
+    ...options
+  }: Omit<RunOptions, 'onStep'> & { onStep?: (rank: number, report: StepReport, shards: LocalShards) => void } = {},
 ): Promise<TrainedHead & { shards: LocalShards }> {
-  const { from, onCheckpoint, onStep, wrap = (client) => client, order } = options;
+  const shards = shardsOf(config, new HeadProgram(tf, data, config).shape);
+  const exchange: LocalExchange = { connect: (_, delay) => Promise.resolve(shards.connect({ delay })) };
+  const head = await trainOver(exchange, config, {
+    ...options,
+    onStep: (rank, report) => onStep?.(rank, report, shards),
+  });
+  return { ...head, shards };
+}
+
+/** A whole run: every replica with a client of its own, requests in an order drawn from `order`. */
+export async function trainOver(
+  exchange: LocalExchange,
+  config: TrainConfig,
+  { from, onCheckpoint, onStep, wrap = (client) => client, order }: RunOptions = {},
+): Promise<TrainedHead> {
   const plan = planOf(config);
   const program = new HeadProgram(tf, data, config);
-  const shards = new LocalShards(config, program.shape);
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const over = new AbortController();
   let durable = from;
@@ -86,15 +118,16 @@ export async function run(
             await turn();
             signal?.throwIfAborted();
           },
-          connect: () => Promise.resolve(wrap(shards.connect(delay), rank)),
+          connect: async (signal) => wrap(await exchange.connect(rank, delay, signal), rank),
           onStep: async (report) => {
-            onStep?.(rank, report, shards);
+            onStep?.(rank, report);
             await delay();
           },
         });
         return lead?.finish() ?? null;
       } catch (error) {
         if (!(error instanceof Killed)) throw error;
+        await exchange.kill?.(rank);
       }
     }
   };
@@ -105,7 +138,12 @@ export async function run(
   const head = (await leads)!;
   over.abort();
   for (const end of await ends) expect(end).toMatchObject({ reason: { code: 'cancelled' } });
-  return { ...head, shards };
+  return head;
+}
+
+/** Largest difference between two heads, relative to the larger one's size. */
+export function distance(a: TrainedHead, b: TrainedHead): number {
+  return Math.hypot(...a.kernel.map((value, i) => value - b.kernel[i]!)) / Math.hypot(...b.kernel);
 }
 
 /** Textbook order, without shards or clients: each step's slices one after the other, their weighted mean, one update. */

@@ -30,7 +30,8 @@ describe('bench train', () => {
   }, 300_000);
 
   test('trains in every mode and compression over real sockets', () => {
-    const ways = ['sync', 'sync, 1 backup', 'ssp of 2', 'async', 'sync, fp16', 'sync, top 1 %', 'sync, 1 bit'];
+    const ways = ['sync', 'ring', 'sync, 1 backup', 'ssp of 2', 'async', 'sync, fp16', 'ring, fp16'];
+    ways.push('sync, top 1 %', 'sync, 1 bit');
     expect(result.rows.map(({ name }) => name)).toEqual(['single', ...ways]);
     for (const { stepsPerSecond, medianStepMs, waitShare } of result.rows) {
       expect(stepsPerSecond).toBeGreaterThan(0);
@@ -51,6 +52,16 @@ describe('bench train', () => {
     expect(framing).toBeLessThan(2 * 4 * 256);
     expect(rowOf('sync, fp16').bytesPerStep - framing).toBeCloseTo(6 * PARAMETERS, -2);
     expect(rowOf('sync, 1 bit').bytesPerStep).toBeLessThan(rowOf('sync, fp16').bytesPerStep);
+  });
+
+  test('a rank of a ring moves 2 (n - 1) / n of the gradient each way, and headers', () => {
+    const rowOf = (name: string) => result.rows.find((row) => row.name === name)!;
+    const bound = ((2 * 2) / 3) * 8 * PARAMETERS;
+    expect(rowOf('ring').boundBytes).toBeCloseTo(bound, 6);
+    // One bucket of values and one of the weights, four hops each, both ways; a header is 80 bytes, a weight one value.
+    const framing = 2 * 2 * 4 * 80 + 2 * 4 * 4;
+    expect(Math.abs(rowOf('ring').bytesPerStep - bound - framing)).toBeLessThan(64);
+    expect(rowOf('ring, fp16').bytesPerStep - framing).toBeCloseTo(bound / 2, -2);
   });
 
   test('says why there is no peer', () => {

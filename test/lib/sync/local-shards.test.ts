@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { createEncoder } from '../../../lib/sync/compression/index.ts';
 import { createLayout, decayRangesOf, shardConfigsOf } from '../../../lib/sync/layout.ts';
-import { createLocalParameters } from './local-parameters.ts';
-import type { LocalEncoders } from './local-parameters.ts';
 import { createOptimizer } from '../../../lib/sync/optimizer.ts';
 import type { Consistency, ParameterClient, Push, ShardSeed } from '../../../lib/sync/protocol.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
+import { LocalShards } from './local-shards.ts';
+import type { LocalEncoders } from './local-shards.ts';
 
 const LAYOUT = createLayout([
   { name: 'kernel', length: 100, decays: true },
@@ -16,7 +16,7 @@ const SYNC: Consistency = { kind: 'clocked', staleness: 0, backups: 0 };
 const NUM_STEPS = 12;
 
 const parametersOf = (numShards: number, numSlices: number, consistency: Consistency = SYNC) =>
-  createLocalParameters(
+  new LocalShards(
     LAYOUT,
     shardConfigsOf(LAYOUT, numShards, { numSlices, consistency, optimizer: OPTIMIZER, checkpointEverySteps: 5 }),
   );
@@ -64,7 +64,7 @@ function sequential(numSlices: number, numSteps = NUM_STEPS): ShardSeed {
   return state;
 }
 
-describe('createLocalParameters', () => {
+describe('LocalShards', () => {
   it.each([
     [1, 1],
     [1, 4],
@@ -118,7 +118,7 @@ describe('createLocalParameters', () => {
         optimizer: sgd,
         checkpointEverySteps: 100,
       });
-      const parameters = createLocalParameters(LAYOUT, configs);
+      const parameters = new LocalShards(LAYOUT, configs);
       const encodersOf = (): LocalEncoders => {
         const encoders = configs.map(({ range }) => createEncoder(compression, range.end - range.start));
         return {
@@ -131,7 +131,7 @@ describe('createLocalParameters', () => {
       };
       const lead = parameters.connect();
       await lead.seed(initial());
-      const clients = [0, 1].map(() => parameters.connect(encodersOf()));
+      const clients = [0, 1].map(() => parameters.connect({ encoders: encodersOf() }));
       await Promise.all(clients.map((client, slice) => replica(client, slice, 800, 0.02)));
       const { values } = await lead.snapshot(800);
       values.forEach((value, i) => expect(Math.abs(value - targetOf(2, i))).toBeLessThan(0.1));
