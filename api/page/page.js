@@ -1,5 +1,6 @@
-/* global document, window, history, location, URL, URLSearchParams, AbortController */
+/* global document, window, history, localStorage, location, URL, URLSearchParams, AbortController */
 import { card } from './cards.js';
+import { deviceEmbedder } from './device.js';
 import { byId, fillSelect, say } from './elements.js';
 import { keyDialog } from './key-dialog.js';
 import { onPhoto } from './photo.js';
@@ -8,6 +9,7 @@ import { get, post, postForm, showPicture } from './server.js';
 
 const PAGE_SIZE = 48;
 const NUM_RESULTS = 24;
+const ON_DEVICE = 'lookalike-on-device';
 const MAX_UPLOAD_BYTES = 15 * 1024 * 1024;
 
 /** What the page shows: a catalogue, and in it everything, the likes of an item, or the likes of a photo. */
@@ -15,6 +17,7 @@ const state = { catalogue: undefined, catalogues: [], query: null, category: '',
 let current = new AbortController();
 
 const askKey = keyDialog(start);
+const device = deviceEmbedder((words) => say(byId('on-device-note'), words));
 const retrain = retrainPanel({ onServing: () => void loadCatalogues(), onProblem: showProblem });
 const base = () => `/v1/catalogues/${encodeURIComponent(state.catalogue)}`;
 
@@ -138,7 +141,7 @@ async function search(signal) {
   const answer =
     query.kind === 'item'
       ? await post(`${base()}/search`, { itemId: query.item.id, ...fields }, { signal })
-      : await postForm(`${base()}/search`, { image: query.file, ...fields }, { signal });
+      : await searchPhoto(query.file, fields, signal);
   byId('grid').replaceChildren(...answer.hits.map((hit) => card(hit, pick)));
   byId('more').hidden = true;
   const count = answer.hits.length === 1 ? '1 item' : `${answer.hits.length} items`;
@@ -146,6 +149,21 @@ async function search(signal) {
     `${count} like ${query.kind === 'item' ? (query.item.title ?? query.item.id) : 'your photo'}`;
   showEmpty(answer.hits.length === 0 ? 'Nothing in this category.' : '');
   showAnswered(answer);
+}
+
+/** Sends the photo, or, where it is to stay here, the vector that this device makes of it. */
+async function searchPhoto(file, fields, signal) {
+  const path = `${base()}/search`;
+  if (!byId('on-device').checked) return postForm(path, { image: file, ...fields }, { signal });
+  for (let attempt = 1; ; attempt++) {
+    const { model, vector } = await device.embed(base(), file, signal);
+    try {
+      return await post(path, { vector, model, ...fields }, { signal });
+    } catch (error) {
+      // Another model serves since: this one's vectors mean nothing to it.
+      if (error.code !== 'conflict' || attempt > 1) throw error;
+    }
+  }
 }
 
 function showAnswered({ timingsMs, coverage, model, generation, index }) {
@@ -209,6 +227,12 @@ byId('category').addEventListener('change', (event) => {
   void refresh();
 });
 byId('exact').addEventListener('change', () => state.query && void refresh());
+byId('on-device').checked = localStorage.getItem(ON_DEVICE) === 'yes';
+byId('on-device').addEventListener('change', (event) => {
+  localStorage.setItem(ON_DEVICE, event.target.checked ? 'yes' : 'no');
+  say(byId('on-device-note'), '');
+  if (state.query?.kind === 'photo') void refresh();
+});
 byId('more').addEventListener('click', () => browse(current.signal, state.nextAfter).catch(showProblem));
 byId('clear').addEventListener('click', () => {
   state.query = null;

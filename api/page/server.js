@@ -1,4 +1,4 @@
-/* global FormData, Headers, URL, TextDecoder, fetch, sessionStorage */
+/* global FormData, Headers, URL, TextDecoder, Uint8Array, fetch, sessionStorage */
 
 /** Speaks with the API: one place for the key, for problems in words, and for the event stream. */
 
@@ -54,6 +54,21 @@ export async function postForm(path, fields, options) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) form.append(name, value);
   return (await request(path, { ...options, method: 'POST', body: form })).json();
+}
+
+/** The bytes of a large file, with a word about how far it is; their number is known. */
+export async function getBytes(path, { total, onProgress, ...options }) {
+  const { body } = await request(path, options);
+  const bytes = new Uint8Array(total);
+  const reader = body.getReader();
+  for (let at = 0; ;) {
+    const { done, value } = await reader.read();
+    if (done && at === total) return bytes;
+    if (done) throw new Problem(0, 'offline', `The server sent ${at} of ${total} bytes. Is it still running?`);
+    bytes.set(value, at);
+    at += value.length;
+    onProgress(at, total);
+  }
 }
 
 /** Pictures cannot carry a key in their URL: with a key they are fetched like everything else. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Artifact } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import { PRECISIONS } from '../../contracts/model.ts';
 import type { ModelSummary } from '../../contracts/model.ts';
 
 const Channels = z.tuple([z.number(), z.number(), z.number()]);
@@ -23,6 +24,7 @@ const Summary = z.object({
   featureDim: z.int().positive(),
   preprocessing: PreprocessingSchema,
   backbone: z.string().nullable(),
+  precision: z.enum(PRECISIONS).optional(),
 });
 
 /** The summary of a model artefact. @throws LookalikeError `invalidInput` for another kind | `corruptArtifact` */

@@ -4,6 +4,7 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import type { Json, JsonObject } from '../../contracts/json.ts';
 import type { ModelSummary } from '../../contracts/model.ts';
 import { composeOnnx, exportHead } from '../../lib/export/head.ts';
+import type { DenseWeights } from '../../lib/export/head.ts';
 import { preprocess } from '../../lib/images/preprocess.ts';
 import { buildHead } from '../../lib/nn/head.ts';
 import type { LayersModel, Tf } from '../../lib/nn/tf.ts';
@@ -17,7 +18,9 @@ export interface HeadModelDraft {
   stores: ModelStores;
   tf: Tf;
   backbone: Artifact;
-  /** Row-major [featureDim, dim]. */
+  /** Layers before the projection, each followed by ReLU. Default: none. */
+  hidden?: readonly DenseWeights[];
+  /** Row-major [featureDim, dim], or from the last of these layers. */
   kernel: Float32Array;
   /** [dim]. */
   bias: Float32Array;
@@ -35,19 +38,19 @@ export interface HeadModelDraft {
  * @throws LookalikeError `nonFinite` | `dimensionMismatch` | `gateRejected` the export disagrees with tfjs
  */
 export async function publishHeadModel(draft: HeadModelDraft): Promise<Artifact> {
-  const { stores, tf, backbone, kernel, bias } = draft;
+  const { stores, tf, backbone, kernel, bias, hidden = [] } = draft;
   const { featureDim, preprocessing } = modelSummaryOf(backbone);
   if (draft.checkImages.length === 0) {
     throw new LookalikeError('invalidInput', 'Expected at least one picture to check the export on, got none.');
   }
-  const head = exportHead(featureDim, { kernel, bias, dim: bias.length });
+  const head = exportHead(featureDim, { kernel, bias, dim: bias.length, hidden });
   const backbonePath = await stores.artifacts.materialise(backbone.id, 'backbone.onnx');
   const backboneBytes = await readFile(backbonePath);
   const whole = composeOnnx(backboneBytes, head);
 
   const { size } = preprocessing;
   const [expected, actual]: [Float32Array[], Float32Array[]] = [[], []];
-  const model = headInTf(tf, featureDim, kernel, bias);
+  const model = headInTf(tf, featureDim, [...hidden, { kernel, bias }]);
   try {
     for (const picture of draft.checkImages) {
       const image = await preprocess(picture, preprocessing);
@@ -68,9 +71,17 @@ export async function publishHeadModel(draft: HeadModelDraft): Promise<Artifact>
 }
 
 /** The head as the trainer sees it. Dispose of it after use. */
-function headInTf(tf: Tf, featureDim: number, kernel: Float32Array, bias: Float32Array): LayersModel {
-  const model = buildHead(tf, featureDim, bias.length);
-  tf.tidy(() => model.setWeights([tf.tensor2d(kernel, [featureDim, bias.length]), tf.tensor1d(bias)]));
+function headInTf(tf: Tf, featureDim: number, layers: readonly DenseWeights[]): LayersModel {
+  const widths = layers.map(({ bias }) => bias.length);
+  const model = buildHead(tf, featureDim, widths.at(-1)!, widths.slice(0, -1));
+  tf.tidy(() =>
+    model.setWeights(
+      layers.flatMap(({ kernel, bias }, i) => [
+        tf.tensor2d(kernel, [widths[i - 1] ?? featureDim, bias.length]),
+        tf.tensor1d(bias),
+      ]),
+    ),
+  );
   return model;
 }
 

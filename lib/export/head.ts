@@ -6,11 +6,16 @@ import { decodeModel, encodeModel } from './onnx-proto.ts';
 /** Names of the values at the seams of a model's graphs. */
 export const VALUES = { image: 'image', features: 'features', embedding: 'embedding' } as const;
 
-/** A projection, row-major [featureDim, dim], with its bias [dim]. */
-export interface Projection {
+/** A fully connected layer: row-major [in, out], and [out]. */
+export interface DenseWeights {
   kernel: Float32Array;
   bias: Float32Array;
+}
+
+/** A projection to `dim` values, after any number of layers with ReLU. */
+export interface Projection extends DenseWeights {
   dim: number;
+  hidden?: readonly DenseWeights[];
 }
 
 /** `features` [N, featureDim] -> `embedding` [N, dim], L2-normalised. Without a projection the features keep their length. */
@@ -22,19 +27,27 @@ export function exportHead(
   const graph = new GraphBuilder();
   let value: string = VALUES.features;
   if (projection !== undefined) {
-    const { kernel, bias, dim } = projection;
-    if (kernel.length !== featureDim * dim || bias.length !== dim) {
-      throw new LookalikeError(
-        'dimensionMismatch',
-        `Expected a kernel of ${featureDim} x ${dim} values and ${dim} biases, got ${kernel.length} and ${bias.length}.`,
-      );
+    const { dim, hidden = [] } = projection;
+    let width = featureDim;
+    const dense = (name: string, { kernel, bias }: DenseWeights, units: number): string => {
+      if (kernel.length !== width * units || bias.length !== units) {
+        throw new LookalikeError(
+          'dimensionMismatch',
+          `Expected a kernel of ${width} x ${units} values and ${units} biases, got ${kernel.length} and ${bias.length}.`,
+        );
+      }
+      const weights = [
+        graph.weight(`${name}/kernel`, [width, units], kernel),
+        graph.weight(`${name}/bias`, [units], bias),
+      ];
+      width = units;
+      return graph.add('Gemm', name, [value, ...weights]);
+    };
+    for (const [i, layer] of hidden.entries()) {
+      value = dense(`hidden${i + 1}`, layer, layer.bias.length);
+      value = graph.add('Relu', `relu${i + 1}`, [value]);
     }
-    const names = [
-      value,
-      graph.weight('projection/kernel', [featureDim, dim], kernel),
-      graph.weight('projection/bias', [dim], bias),
-    ];
-    value = graph.add('Gemm', 'projection', names);
+    value = dense('projection', projection, dim);
   }
   graph.add('LpNormalization', VALUES.embedding, [value], { axis: 1, p: 2 });
   const input = batchOf(VALUES.features, [featureDim]);

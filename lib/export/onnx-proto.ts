@@ -9,6 +9,8 @@ export interface TensorProto {
   data_type: number;
   /** Little-endian, row-major. */
   raw_data?: Uint8Array;
+  /** Some exporters list f32 values here instead. */
+  float_data?: number[];
 }
 export interface AttributeProto {
   name: string;
@@ -46,7 +48,8 @@ export interface ModelProto {
   metadata_props?: { key: string; value: string }[];
 }
 
-export const FLOAT = 1;
+export const DATA_TYPE = { float: 1, uint8: 2, int8: 3, int32: 6, float16: 10 } as const;
+export const FLOAT = DATA_TYPE.float;
 export const ATTRIBUTE_TYPE = { float: 1, int: 2, ints: 7 } as const;
 
 const Model = protobuf.Root.fromJSON(ONNX_DESCRIPTOR).lookupType('onnx.ModelProto');
@@ -73,7 +76,8 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
         ...graph,
         name: graph.name ?? '',
         node: (graph.node ?? []).map((node) => ({ ...node, input: node.input ?? [], output: node.output ?? [] })),
-        initializer: graph.initializer ?? [],
+        // A scalar has no sides.
+        initializer: (graph.initializer ?? []).map((tensor) => ({ ...tensor, dims: tensor.dims ?? [] })),
         input: graph.input ?? [],
         output: graph.output ?? [],
       },

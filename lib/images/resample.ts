@@ -23,7 +23,7 @@ let kernels: Kernels | undefined;
  * result depends on nothing but its input.
  */
 export function resample(
-  source: Pixels,
+  source: Omit<Pixels, 'data'> & { data: Uint8Array },
   { size, columns, rows }: ResamplePlan,
   { mean, std }: Pick<Preprocessing, 'mean' | 'std'>,
   tensor: Float32Array,
@@ -85,7 +85,9 @@ class Layout {
 
 function load(): Kernels {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
-  const module = new WebAssembly.Module(Buffer.from(KERNELS_BASE64, 'base64'));
+  // Not by Buffer: browsers run this file too.
+  const bytes = Uint8Array.from(atob(KERNELS_BASE64), (character) => character.charCodeAt(0));
+  const module = new WebAssembly.Module(bytes);
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   return { memory, run: exports as Kernels['run'] };
 }
