@@ -47,9 +47,9 @@ export function createServingActivities({ config, stores }: ServingDeps): Servin
         }
       }),
 
-    switchGeneration: ({ catalogue, generation }) =>
+    switchGeneration: ({ catalogue, generation, order }) =>
       quick(async () => {
-        const previous = await generations.switchTo(catalogue, generation);
+        const previous = await generations.switchTo(catalogue, generation, order);
         return { previous: previous?.number ?? null };
       }),
 

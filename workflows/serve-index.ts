@@ -111,7 +111,8 @@ export async function serveIndex(input: ServeIndexInput): Promise<void> {
     describe();
     try {
       await bringUp(target);
-      const { previous } = await hands.switchGeneration({ catalogue, generation: target.generation });
+      const { generation, order } = target;
+      const { previous } = await hands.switchGeneration({ catalogue, generation, order });
       state.serving = target;
       if (before !== null && before.generation !== target.generation) retiring.push(before);
       else if (before !== null) await drop(before, target.numReplicas);

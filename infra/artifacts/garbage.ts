@@ -11,6 +11,8 @@ export interface GarbageOptions {
    * @default DEFAULT_GRACE_MS
    */
   graceMs?: number;
+  /** Retired generations of each catalogue that stay whole for a rollback: those that served last. @default NUM_ROLLBACKS */
+  numRollbacks?: number;
   /** Milliseconds since 1970, by the store's clock. */
   now: number;
   /** Only say what would go. */
@@ -48,7 +50,7 @@ export async function collectGarbage(stores: Stores, options: GarbageOptions): P
   const derivations = await readDerivations(stores);
   const young = await youngArtifacts(stores, derivations, before);
   const kept = await reachable(stores, [
-    ...(await stores.registry.artifactsInUse(before)),
+    ...(await stores.registry.artifactsInUse(before, options.numRollbacks)),
     ...(options.roots ?? []),
     ...young,
   ]);

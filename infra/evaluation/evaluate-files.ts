@@ -41,7 +41,7 @@ export async function evaluateFiles(options: EvaluateFilesOptions): Promise<Eval
     if (labels.length > 0) continue;
     throw new LookalikeError('invalidInput', `Expected ${what} with usable pictures and a ${options.match}, got none.`);
   }
-  const quality = await measureRetrieval(
+  const { quality } = await measureRetrieval(
     {
       dim,
       queries: queries.vectors,

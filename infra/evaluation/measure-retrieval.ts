@@ -1,12 +1,13 @@
-import type { RetrievalQuality } from '../../contracts/training.ts';
-import type { RetrievalInput } from '../../lib/eval/retrieval.ts';
+import type { RetrievalInput, evaluateQueries } from '../../lib/eval/retrieval.ts';
 import { runHeavyTask } from '../shards/heavy-task.ts';
 
+export type MeasuredRetrieval = ReturnType<typeof evaluateQueries>;
+
 /**
- * `evaluateRetrieval` in a thread of its own: seconds of arithmetic, beside which heartbeats and photo queries go on. An abort
+ * `evaluateQueries` in a thread of its own: seconds of arithmetic, beside which heartbeats and photo queries go on. An abort
  * ends it at once.
  * @throws LookalikeError `cancelled` | `nonFinite` | `dimensionMismatch`
  */
-export function measureRetrieval(input: RetrievalInput, signal?: AbortSignal): Promise<RetrievalQuality> {
-  return runHeavyTask<RetrievalQuality>('../evaluation/retrieval-task', input, signal);
+export function measureRetrieval(input: RetrievalInput, signal?: AbortSignal): Promise<MeasuredRetrieval> {
+  return runHeavyTask<MeasuredRetrieval>('../evaluation/retrieval-task', input, signal);
 }

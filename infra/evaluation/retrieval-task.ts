@@ -1,6 +1,6 @@
-import type { RetrievalQuality } from '../../contracts/training.ts';
-import { evaluateRetrieval } from '../../lib/eval/retrieval.ts';
+import { evaluateQueries } from '../../lib/eval/retrieval.ts';
 import type { RetrievalInput } from '../../lib/eval/retrieval.ts';
 import { answerTask } from '../shards/answer-task.ts';
+import type { MeasuredRetrieval } from './measure-retrieval.ts';
 
-await answerTask<RetrievalInput, RetrievalQuality>((input) => Promise.resolve(evaluateRetrieval(input)));
+await answerTask<RetrievalInput, MeasuredRetrieval>((input) => Promise.resolve(evaluateQueries(input)));

@@ -1,7 +1,7 @@
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { GenerationStore } from '../../contracts/registry.ts';
-import type { Generation, GenerationStatus } from '../../contracts/serving.ts';
+import type { Generation, GenerationStatus, GenerationSwitch, SwitchOrder } from '../../contracts/serving.ts';
 import { canonicalJson } from '../artifacts/canonical-json.ts';
 import type { Database, Db } from './database.ts';
 import type { Tables } from './schema.ts';
@@ -76,7 +76,7 @@ export function createGenerationStore(database: Database, shapeOf: ShapeOf): Gen
       return (await query.orderBy('number').execute()).map(generationOf);
     },
 
-    async switchTo(catalogue, number) {
+    async switchTo(catalogue, number, order) {
       const target = await mustFind(db, catalogue, number);
       const { model, index_artifact: index } = target;
       if (target.status === 'failed' || model === null || index === null) {
@@ -104,10 +104,41 @@ export function createGenerationStore(database: Database, shapeOf: ShapeOf): Gen
         if (before) await set(tx, catalogue, before.number, { status: 'retired' });
         const change = { status: 'serving', dim: shape.dim, num_shards: shape.numShards };
         await set(tx, catalogue, number, { ...change, replaced: before?.number ?? null });
+        const wanted: SwitchOrder = order ?? { how: 'retrain', by: row.workflow_id, reason: null };
+        await record(tx, catalogue, { ...wanted, generation: number, previous: before?.number ?? null });
         return before && generationOf({ ...before, status: 'retired' });
       });
     },
+
+    async switches(catalogue) {
+      const rows = await db
+        .selectFrom('switches')
+        .selectAll()
+        .where('catalogue', '=', catalogue)
+        .orderBy('seq')
+        .execute();
+      return rows.map(({ generation, previous, how, ordered_by: by, reason, at }): GenerationSwitch => ({
+        generation,
+        previous,
+        how: how as SwitchOrder['how'],
+        by,
+        reason,
+        at,
+      }));
+    },
   };
+}
+
+/** The caller holds the scope of the catalogue's generations, so no two rows want one number. */
+async function record(db: Db, catalogue: string, made: Omit<GenerationSwitch, 'at'>): Promise<void> {
+  const all = db.selectFrom('switches').where('catalogue', '=', catalogue);
+  const last = await all.select((eb) => eb.fn.max('seq').as('seq')).executeTakeFirst();
+  const { generation, previous, how, by, reason } = made;
+  const row = { catalogue, seq: Number(last?.seq ?? 0) + 1, generation, previous, how, ordered_by: by, reason };
+  await db
+    .insertInto('switches')
+    .values({ ...row, at: new Date().toISOString() })
+    .execute();
 }
 
 const scopeOf = (catalogue: string): string => `generations:${catalogue}`;

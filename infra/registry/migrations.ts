@@ -41,6 +41,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table training_shards (
       run TEXT not null, shard integer not null, url TEXT not null, attempt integer not null, primary key (run, shard))`,
   ],
+  [
+    `create table switches (
+      catalogue TEXT not null, seq integer not null, generation integer not null, previous integer, how TEXT not null,
+      ordered_by TEXT not null, reason TEXT, at TEXT not null, primary key (catalogue, seq))`,
+  ],
 ];
 
 /** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */

@@ -30,17 +30,21 @@ async function* pages<T extends { id: string }>(
 }
 
 /** Retired generations per catalogue whose artefacts stay: a bad one is noticed within a few runs, and rolling back needs them whole. */
-const NUM_ROLLBACKS = 3;
+export const NUM_ROLLBACKS = 3;
 
 /**
  * Artefacts that somebody may still ask for by name. A generation that was being built since before `abandonedBefore` and was
- * overtaken by a newer one belongs to a run that ended without a word.
+ * overtaken by a newer one belongs to a run that ended without a word. Of the retired ones the `numRollbacks` that served last stay.
  */
-export async function artifactsInUse({ db }: Database, abandonedBefore: Date = new Date(0)): Promise<string[]> {
+export async function artifactsInUse(
+  { db }: Database,
+  abandonedBefore: Date = new Date(0),
+  numRollbacks: number = NUM_ROLLBACKS,
+): Promise<string[]> {
   const columns = ['snapshot', 'model', 'embeddings', 'index_artifact'] as const;
   const rows = await db
     .selectFrom('generations')
-    .select([...columns, 'catalogue', 'number', 'status', 'created_at', 'replaced'])
+    .select([...columns, 'catalogue', 'number', 'status', 'created_at', 'replaced', 'metrics'])
     .where('status', 'not in', ['failed', 'rejected'])
     .orderBy('number', 'desc')
     .execute();
@@ -50,8 +54,13 @@ export async function artifactsInUse({ db }: Database, abandonedBefore: Date = n
     .groupBy('catalogue')
     .execute();
   const newestOf = new Map(newest.map(({ catalogue, number }) => [catalogue, Number(number)]));
+  const lastServed = await lastSwitches(db);
+  const servedAt = (catalogue: string, number: number): number => lastServed.get(`${catalogue}\n${number}`) ?? 0;
   const kept = [...Map.groupBy(rows, ({ catalogue }) => catalogue)].flatMap(([catalogue, generations]) => {
-    const retired = generations.filter(({ status }) => status === 'retired').slice(0, NUM_ROLLBACKS);
+    const retired = generations
+      .filter(({ status }) => status === 'retired')
+      .sort((a, b) => servedAt(catalogue, b.number) - servedAt(catalogue, a.number) || b.number - a.number)
+      .slice(0, numRollbacks);
     // After a rollback the one before may be older than those, and it answers until it is drained.
     const before = generations.find(({ status }) => status === 'serving')?.replaced;
     return generations.filter(({ status, number, created_at }) => {
@@ -65,8 +74,20 @@ export async function artifactsInUse({ db }: Database, abandonedBefore: Date = n
   const similar = await db.selectFrom('similar_items').select(['index_artifact', 'artifact']).execute();
   // Neighbours live as long as the index that they were found in.
   const neighbours = similar.filter((row) => named.has(row.index_artifact)).map((row) => row.artifact);
-  const ids = [...named, ...neighbours, ...checkpoints.map((row) => row.artifact)];
-  return [...new Set(ids.filter((id) => id !== null))];
+  // Why a kept generation was let pass can be looked up as long as it can serve.
+  const evidence = kept.map(({ metrics }) => (JSON.parse(metrics) as { comparison?: unknown }).comparison);
+  const ids = [...named, ...neighbours, ...checkpoints.map((row) => row.artifact), ...evidence];
+  return [...new Set(ids.filter((id) => typeof id === 'string'))];
+}
+
+/** By catalogue and generation: which switch to it was the latest. Generations that served before switches were recorded have none. */
+async function lastSwitches(db: Database['db']): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('switches')
+    .select((eb) => ['catalogue', 'generation', eb.fn.max('seq').as('seq')])
+    .groupBy(['catalogue', 'generation'])
+    .execute();
+  return new Map(rows.map(({ catalogue, generation, seq }) => [`${catalogue}\n${generation}`, Number(seq)]));
 }
 
 /** Pictures of every catalogue's items and examples. */

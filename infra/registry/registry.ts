@@ -21,10 +21,11 @@ export interface SqlRegistry extends Registry {
   /** All items, then all examples, each ascending by id: the catalogue at one moment. */
   snapshotRows(catalogue: string): AsyncIterable<SnapshotRow>;
   /**
-   * Artefacts named by checkpoints and by generations, but for failed and rejected ones, all but the last few retired ones, and
-   * those created before `abandonedBefore` (default: none) that still say they are being built though a newer one exists.
+   * Artefacts named by checkpoints and by generations, but for failed and rejected ones, all but the `numRollbacks` retired ones that
+   * served last, and those created before `abandonedBefore` (default: none) that still say they are being built though a newer one
+   * exists.
    */
-  artifactsInUse(abandonedBefore?: Date): Promise<string[]>;
+  artifactsInUse(abandonedBefore?: Date, numRollbacks?: number): Promise<string[]>;
   /** SHA-256 of every picture of every catalogue; an image may come more than once. */
   imagesInUse(): AsyncIterable<string>;
 }
@@ -45,7 +46,7 @@ export async function openRegistry(
     similar: translateFailures(createSimilarStore(database)),
     apiKeys: translateFailures(createApiKeyStore(database)),
     snapshotRows: (catalogue) => snapshotRows(database, catalogue),
-    artifactsInUse: (abandonedBefore) => guarded(() => artifactsInUse(database, abandonedBefore)),
+    artifactsInUse: (before, numRollbacks) => guarded(() => artifactsInUse(database, before, numRollbacks)),
     imagesInUse: () => imagesInUse(database),
     close: () => database.close(),
   };

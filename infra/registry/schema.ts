@@ -29,6 +29,17 @@ export interface Tables {
     /** The generation that the latest switch to this one retired. */
     replaced: number | null;
   };
+  /** One row per switch of the serving generation; `seq` grows by one within a catalogue. */
+  switches: {
+    catalogue: string;
+    seq: number;
+    generation: number;
+    previous: number | null;
+    how: string;
+    ordered_by: string;
+    reason: string | null;
+    at: string;
+  };
   hosts: { host: string; kind: string; url: string; task_queue: string };
   endpoints: {
     catalogue: string;

@@ -23,6 +23,11 @@ const BLOCK = 16;
  * @throws LookalikeError `nonFinite` | `dimensionMismatch`
  */
 export function evaluateRetrieval(input: RetrievalInput): RetrievalQuality {
+  return evaluateQueries(input).quality;
+}
+
+/** As {@link evaluateRetrieval}, and how each query fared: the 1-based rank of its first hit, 0 where there is none. */
+export function evaluateQueries(input: RetrievalInput): { quality: RetrievalQuality; firstRanks: Int32Array } {
   const { dim, queryLabels, catalogueLabels, ks } = input;
   const numQueries = queryLabels.length;
   const numCatalogue = catalogueLabels.length;
@@ -30,6 +35,7 @@ export function evaluateRetrieval(input: RetrievalInput): RetrievalQuality {
   const catalogue = normalised(input.catalogue, numCatalogue, dim, 'catalogue');
   const hits = ks.map(() => 0);
   let precisionSum = 0;
+  const firstRanks = new Int32Array(numQueries);
   const scores = new Float32Array(BLOCK * numCatalogue);
   for (let from = 0; from < numQueries; from += BLOCK) {
     const rows = Math.min(BLOCK, numQueries - from);
@@ -39,17 +45,14 @@ export function evaluateRetrieval(input: RetrievalInput): RetrievalQuality {
       const ranks = ranksOfHits(scores.subarray(i * numCatalogue, (i + 1) * numCatalogue), catalogueLabels, label);
       const first = ranks[0];
       if (first === undefined) continue;
+      firstRanks[from + i] = first;
       ks.forEach((k, j) => (hits[j]! += first <= k ? 1 : 0));
       precisionSum += ranks.reduce((sum, rank, n) => sum + (n + 1) / rank, 0) / ranks.length;
     }
   }
-  if (numQueries === 0) return { numQueries, numCatalogue, recall: {}, mAP: null };
-  return {
-    numQueries,
-    numCatalogue,
-    recall: Object.fromEntries(ks.map((k, j) => [String(k), hits[j]! / numQueries])),
-    mAP: precisionSum / numQueries,
-  };
+  if (numQueries === 0) return { quality: { numQueries, numCatalogue, recall: {}, mAP: null }, firstRanks };
+  const recall = Object.fromEntries(ks.map((k, j) => [String(k), hits[j]! / numQueries]));
+  return { quality: { numQueries, numCatalogue, recall, mAP: precisionSum / numQueries }, firstRanks };
 }
 
 /** 1-based ranks, ascending, of the rows that carry the label. */

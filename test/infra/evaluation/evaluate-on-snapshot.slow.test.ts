@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { QueryOutcome } from '../../../contracts/evaluation.ts';
+import { compareModels } from '../../../infra/evaluation/compare-models.ts';
 import { evaluateOnSnapshot } from '../../../infra/evaluation/evaluate-on-snapshot.ts';
 import { createEmbedder } from '../../../infra/inference/embedder.ts';
 import { ensurePretrained, publishHeadModel } from '../../../infra/models/publish-head-model.ts';
 import { createSnapshot } from '../../../infra/snapshot/create-snapshot.ts';
+import type { Stores } from '../../../infra/stores.ts';
 import { plainTf } from '../../lib/export/tfjs.ts';
 import { temporaryFolder } from '../artifacts/temporary-folder.ts';
 import { SMALL_FEATURES, emoji } from '../models/small-backbone.ts';
@@ -20,6 +24,13 @@ async function open() {
   return { stores, embedder, input, ask: { stores, embedder, snapshot, features, model } };
 }
 
+async function outcomesOf(stores: Stores, id: string): Promise<QueryOutcome[]> {
+  const lines = readFileSync(await stores.artifacts.materialise(id, 'queries.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n');
+  return lines.map((line) => JSON.parse(line) as QueryOutcome);
+}
+
 describe('evaluating a model on a snapshot', () => {
   it('asks the holdout against the items, and finds its own result the second time', async () => {
     const { stores, ask } = await open();
@@ -33,6 +44,12 @@ describe('evaluating a model on a snapshot', () => {
     // The pictures of a label lie around one point, far from the others'.
     const { recall } = first.artifact.manifest.metrics as { recall: Record<string, number> };
     expect(recall['1']).toBeGreaterThan(0.8);
+    const outcomes = await outcomesOf(stores, first.artifact.id);
+    expect(outcomes.filter(({ rank }) => rank === 1).length / 12).toBeCloseTo(recall['1']!, 12);
+    const items = await stores.registry.catalogue.listItems('emoji', { limit: 100 });
+    for (const { label, category } of outcomes) {
+      expect(category).toBe(items.find((item) => (item.label ?? item.category) === label)!.category);
+    }
     const second = await evaluateOnSnapshot(ask);
     expect(second).toEqual({ artifact: first.artifact, reused: true });
     expect(await stores.artifacts.list('evaluation')).toHaveLength(1);
@@ -72,6 +89,18 @@ describe('evaluating a model on a snapshot', () => {
     });
     const { artifact } = await evaluateOnSnapshot({ ...ask, model: blind.id });
     expect(artifact.manifest.metrics['recall']).toMatchObject({ 1: 1 / 12, 5: 5 / 12, 10: 10 / 12 });
+    const ranks = (await outcomesOf(stores, artifact.id)).map(({ rank }) => rank);
+    expect(ranks.toSorted((a, b) => a! - b!)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+
+    // The gate's comparison, from the two artefacts alone.
+    const { artifact: seeing } = await evaluateOnSnapshot(ask);
+    const compared = { candidate: artifact.id, pretrained: seeing.id, serving: null, categoryQueries: 1 };
+    const made = await compareModels(stores.artifacts, compared);
+    const right = (await outcomesOf(stores, seeing.id)).filter(({ rank }) => rank === 1).length;
+    expect(made).toMatchObject({ reused: false, evaluationSet: seeing.manifest.summary['set'], serving: null });
+    expect(made.pretrained.candidate).toBeCloseTo(1 / 12, 12);
+    expect(made.pretrained.lost - made.pretrained.won).toBe(right - 1);
+    expect(await compareModels(stores.artifacts, compared)).toEqual({ ...made, reused: true });
   });
 
   it('judges a model that learnt from the queries by the one that did not', async () => {

@@ -213,6 +213,27 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
       await expect(generations.switchTo('c', 9)).rejects.toMatchObject({ code: 'notFound' });
     });
 
+    test('record each switch with who wanted it, once however often it is asked for', async () => {
+      const { generations } = await (await fresh())();
+      for (const run of ['1', '2']) {
+        const { number } = await generations.create(draftOf(run));
+        await generations.update('c', number, { model: 'm', index: 'i' });
+      }
+      expect(await generations.switches('c')).toEqual([]);
+      await generations.switchTo('c', 1);
+      await generations.switchTo('c', 2);
+      await generations.switchTo('c', 2);
+      await generations.switchTo('c', 1, { how: 'rollback', by: 'ann', reason: 'shoes are wrong' });
+      const switches = await generations.switches('c');
+      expect(switches).toMatchObject([
+        { generation: 1, previous: null, how: 'retrain', by: 'w', reason: null },
+        { generation: 2, previous: 1, how: 'retrain', by: 'w', reason: null },
+        { generation: 1, previous: 2, how: 'rollback', by: 'ann', reason: 'shoes are wrong' },
+      ]);
+      for (const { at } of switches) expect(Math.abs(Date.parse(at) - Date.now())).toBeLessThan(60_000);
+      expect(await generations.switches('d')).toEqual([]);
+    });
+
     test('never serve two at once, however many switch at the same time', async () => {
       const more = await fresh();
       const [one, two] = [await more(), await more()];
@@ -232,10 +253,11 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
       for (const run of ['kept', 'failed', 'rejected']) {
         const { number } = await registry.generations.create({ ...draftOf(run), snapshot: `s-${run}` });
         await registry.generations.update('c', number, { model: `m-${run}` });
+        await registry.generations.update('c', number, { metrics: { comparison: `why-${run}` } });
         if (run !== 'kept') await registry.generations.update('c', number, { status: run as 'failed' | 'rejected' });
       }
       await registry.checkpoints.record('r', 1, 'checkpoint');
-      expect((await registry.artifactsInUse()).sort()).toEqual(['checkpoint', 'm-kept', 's-kept']);
+      expect((await registry.artifactsInUse()).sort()).toEqual(['checkpoint', 'm-kept', 's-kept', 'why-kept']);
     });
 
     test('stop pinning what they name once they are retired for long or were abandoned', async () => {
@@ -253,14 +275,18 @@ export function registrySuite(name: string, fresh: () => Promise<OpenMore>): voi
       // Rolled back and forward: the one just left answers until it is drained.
       await generations.switchTo('c', 1);
       await generations.switchTo('c', 6);
-      expect(await snapshots()).toEqual(['s1', 's3', 's4', 's5', 's6']);
+      expect(await snapshots()).toEqual(['s1', 's4', 's5', 's6']);
+      const kept = async (numRollbacks: number) =>
+        (await registry.artifactsInUse(new Date(0), numRollbacks)).filter((id) => id.startsWith('s')).sort();
+      expect(await kept(0)).toEqual(['s1', 's6']);
+      expect(await kept(100)).toEqual(['s1', 's2', 's3', 's4', 's5', 's6']);
 
       await create('7');
       const later = new Date(Date.now() + 1_000);
       expect(await snapshots(later)).toContain('s7');
       await create('8');
       expect(await snapshots(new Date(0))).toEqual(expect.arrayContaining(['s7', 's8']));
-      expect(await snapshots(later)).toEqual(['s1', 's3', 's4', 's5', 's6', 's8']);
+      expect(await snapshots(later)).toEqual(['s1', 's4', 's5', 's6', 's8']);
     });
   });
 
