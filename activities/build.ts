@@ -1,5 +1,6 @@
 import { assembleEmbeddings } from '../infra/embeddings/assemble-embeddings.ts';
 import { planEmbedding } from '../infra/embeddings/plan-embedding.ts';
+import { compareModels } from '../infra/evaluation/compare-models.ts';
 import { buildShard, chooseIndexSpec, publishIndex } from '../infra/shards/index.ts';
 import type { Stores } from '../infra/stores.ts';
 import { beating } from './heartbeat.ts';
@@ -50,5 +51,7 @@ export function createBuildActivities({ stores }: BuildDeps): BuildActivities {
         const { artifact, recall } = await publishIndex({ stores: watched.stores, ...input, signal, onProgress });
         return { artifact: artifact.id, reused: watched.reused(), recall };
       }),
+
+    compareModels: (input) => beating(() => compareModels(stores.artifacts, input)),
   };
 }

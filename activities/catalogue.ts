@@ -5,6 +5,7 @@ import type { SnapshotSummary } from '../contracts/catalogue.ts';
 import { LookalikeError } from '../contracts/errors.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Generation } from '../contracts/serving.ts';
+import { codeIdentity } from '../infra/artifacts/code-identity.ts';
 import { modelSummaryOf } from '../infra/models/model-summary.ts';
 import { createSnapshot } from '../infra/snapshot/create-snapshot.ts';
 import { readSnapshotRows } from '../infra/snapshot/read-snapshot.ts';
@@ -42,7 +43,7 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
         return untrained === null ? made : { ...made, untrained };
       }),
 
-    openGeneration: ({ catalogue, snapshot, config, always }) =>
+    openGeneration: ({ catalogue, snapshot, config, always, order }) =>
       quick(async () => {
         const now = await servingOf(catalogue);
         const serving: OpenedGeneration['serving'] =
@@ -60,7 +61,12 @@ export function createCatalogueActivities({ stores, client }: CatalogueDeps): Ca
         if (run === undefined) throw new Error('Expected to run in a workflow.');
         const { workflowId, runId: workflowRunId } = run;
         const made = await generations.create({ catalogue, snapshot, workflowId, workflowRunId });
-        await generations.update(catalogue, made.number, { metrics: { ...made.metrics, config: toJson(config) } });
+        const about = {
+          config: toJson(config),
+          code: toJson(codeIdentity()),
+          ...(order !== undefined && { order: toJson(order) }),
+        };
+        await generations.update(catalogue, made.number, { metrics: { ...made.metrics, ...about } });
         return { generation: made.number, created: true, serving };
       }),
 

@@ -1,10 +1,13 @@
 import type { AutoSpec, IndexSpec } from '../contracts/ann.ts';
 import type { ParameterShardInput, ReplicaInput, StageOutput } from '../contracts/data-parallel.ts';
-import type { DataPlaneHost, Generation, ShardEndpoint } from '../contracts/serving.ts';
+import type { FinetuneInput, FinetuneOutput } from '../contracts/finetune.ts';
+import type { DataPlaneHost, Generation, ShardEndpoint, SwitchOrder } from '../contracts/serving.ts';
+import type { GateComparison } from '../contracts/evaluation.ts';
 import type { SimilarConfig, SimilarItemsOutput } from '../contracts/similar.ts';
 import type { RetrainConfig, RetrievalQuality } from '../contracts/training.ts';
 import type {
   ReplicaState,
+  RunOrder,
   ServeReplicaInput,
   ServingTarget,
   SwitchGenerationOutput,
@@ -54,6 +57,7 @@ export interface CatalogueActivities {
     snapshot: string;
     config: RetrainConfig;
     always: boolean;
+    order?: RunOrder;
   }): Promise<OpenedGeneration>;
   /** Writes to a generation that is still being built; one that serves, served or was refused is left alone. */
   recordGeneration(input: { catalogue: string; generation: number; change: GenerationChange }): Promise<void>;
@@ -76,7 +80,11 @@ export interface ServingActivities {
   /** Every shard answers a probe query and its stored vectors find themselves. @throws `unavailable` while one does not */
   probeGeneration(input: { catalogue: string; target: ServingTarget; numShards: number }): Promise<void>;
   /** The routing switch, one transaction. Idempotent. */
-  switchGeneration(input: { catalogue: string; generation: number }): Promise<{ previous: number | null }>;
+  switchGeneration(input: {
+    catalogue: string;
+    generation: number;
+    order?: SwitchOrder;
+  }): Promise<{ previous: number | null }>;
   /** Removes a replica's row that its host could not remove itself. */
   forgetReplica(input: Pick<ReplicaState, 'generation' | 'shard' | 'replica'> & { catalogue: string }): Promise<void>;
 }
@@ -87,6 +95,8 @@ export interface TrainActivities {
   /** The backbone with an untrained head that only normalises: what training must beat. */
   ensurePretrained(input: { backbone: string }): Promise<Made>;
   trainHead(input: TrainInput): Promise<TrainOutput>;
+  /** Where nothing can be learnt, the backbone as it was. */
+  finetuneBackbone(input: FinetuneInput): Promise<FinetuneOutput>;
 }
 
 /** Replicas queue. */
@@ -154,6 +164,13 @@ export interface BuildActivities {
     minIndexRecall: number;
     choice?: string;
   }): Promise<Made & { recall: number }>;
+  /** Models by their evaluations; categories with fewer than `categoryQueries` queries are not tested. */
+  compareModels(input: {
+    candidate: string;
+    pretrained: string;
+    serving: string | null;
+    categoryQueries: number;
+  }): Promise<GateComparison>;
 }
 
 /** Orchestrator queue: the records of `similarItems`. */

@@ -1,3 +1,4 @@
+import type { FinetuneInput, FinetuneOutput, FinetuneProgress } from '../contracts/finetune.ts';
 import type { TrainProgress } from '../contracts/training.ts';
 import type { TrainInput, TrainOutput } from '../contracts/workflows.ts';
 import type { Config } from '../infra/config/env.ts';
@@ -21,10 +22,17 @@ export interface TrainDeps {
     signal: AbortSignal;
     onProgress: (progress: TrainProgress) => void;
   }) => Promise<TrainOutput>;
+  /** Fine-tunes in a child process, likewise. */
+  finetune: (options: {
+    config: Config;
+    input: FinetuneInput;
+    signal: AbortSignal;
+    onProgress: (progress: FinetuneProgress) => void;
+  }) => Promise<FinetuneOutput>;
 }
 
-/** Models: the backbone, the untrained head and the trained one. */
-export function createTrainActivities({ config, stores, train }: TrainDeps): TrainActivities {
+/** Models: the backbone, also fine-tuned, the untrained head and the trained one. */
+export function createTrainActivities({ config, stores, train, finetune }: TrainDeps): TrainActivities {
   return {
     ensureBackbone: ({ name }) =>
       beating(async ({ signal, report }) => {
@@ -45,6 +53,12 @@ export function createTrainActivities({ config, stores, train }: TrainDeps): Tra
       beating(({ signal, report }) => {
         const onProgress = (progress: TrainProgress): void => report(inFew(progress));
         return train({ config, input, signal, onProgress });
+      }),
+
+    finetuneBackbone: (input) =>
+      beating(({ signal, report }) => {
+        const onProgress = (progress: FinetuneProgress): void => report(inFew(progress));
+        return finetune({ config, input, signal, onProgress });
       }),
   };
 }

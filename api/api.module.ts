@@ -5,13 +5,18 @@ import { ThrottlerModule } from '@nestjs/throttler';
 import { CatalogueController } from './catalogue/catalogue.controller.ts';
 import { CatalogueService } from './catalogue/catalogue.service.ts';
 import { ImageController } from './catalogue/image.controller.ts';
+import { GenerationsController } from './generations/generations.controller.ts';
+import { GenerationsService } from './generations/generations.service.ts';
 import { HealthController } from './health/health.controller.ts';
 import { HealthService } from './health/health.service.ts';
 import { Lifecycle } from './health/lifecycle.service.ts';
 import { Metrics } from './health/metrics.service.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
+import { ModelController } from './model/model.controller.ts';
+import { ModelService } from './model/model.service.ts';
 import {
   BLOBS,
+  DEVICE_MODELS,
   EMBEDDER,
   IMAGE_FETCHER,
   LOGGER,
@@ -21,6 +26,7 @@ import {
   SETTINGS,
   SIMILAR,
   SIMILAR_STARTER,
+  SWITCHER,
 } from './ports.ts';
 import type { ApiPorts } from './ports.ts';
 import { QueryVectorService } from './search/query-vector.service.ts';
@@ -46,7 +52,9 @@ export class ApiModule {
         SimilarController,
         CatalogueController,
         ImageController,
+        ModelController,
         TrainingController,
+        GenerationsController,
         HealthController,
       ],
       providers: [
@@ -56,16 +64,20 @@ export class ApiModule {
         { provide: EMBEDDER, useValue: ports.embedder },
         { provide: IMAGE_FETCHER, useValue: ports.fetchImage },
         { provide: RETRAINER, useValue: ports.retrainer },
+        { provide: SWITCHER, useValue: ports.switcher },
         { provide: SIMILAR, useValue: ports.similar },
         { provide: SIMILAR_STARTER, useValue: ports.similarStarter },
+        { provide: DEVICE_MODELS, useValue: ports.deviceModels },
         { provide: LOGGER, useValue: ports.logger },
         { provide: SETTINGS, useValue: settings },
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_PIPE, useClass: ZodPipe },
         CatalogueService,
+        GenerationsService,
         HealthService,
         Lifecycle,
         Metrics,
+        ModelService,
         QueryVectorService,
         RetrainEventsService,
         SearchService,

@@ -11,7 +11,9 @@ import { createRouter } from '../infra/router/router.ts';
 import { createSimilarReader } from '../infra/similar/similar-reader.ts';
 import { openStores } from '../infra/stores.ts';
 import { lazyClient } from '../infra/temporal/connection.ts';
+import { createDeviceModels } from '../infra/variants/device-models.ts';
 import { createApp } from './app.ts';
+import { temporalSwitcher } from './generations/temporal-switcher.ts';
 import { Lifecycle } from './health/lifecycle.service.ts';
 import { routerSearcher } from './search/router-searcher.ts';
 import { DEFAULT_LIMITS, authFor } from './settings.ts';
@@ -55,8 +57,10 @@ export async function start(config: Config, logger: Logger = createLogger(config
       embedder,
       fetchImage: (url, signal) => fetchImage(url, { allowedHosts: config.imageHosts, maxBytes, timeoutMs, signal }),
       retrainer: temporalRetrainer(temporal, config, recipes),
+      switcher: temporalSwitcher(temporal, config, stores),
       similar,
       similarStarter: temporalSimilarStarter(temporal, config),
+      deviceModels: createDeviceModels(stores.artifacts),
       logger,
     },
     { auth: authFor(config.api), limits: { requestsPerMinute: config.api.requestsPerMinute } },

@@ -7,7 +7,9 @@ import type { LiveTraining } from '../contracts/data-parallel.ts';
 import type { RetrainConfig } from '../contracts/training.ts';
 import type { SimilarConfig } from '../contracts/similar.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
+import type { Switched, SwitchWish } from '../infra/generations/promote.ts';
 import type { SimilarReader } from '../infra/similar/similar-reader.ts';
+import type { DeviceModels } from '../infra/variants/device-models.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import type { ApiSettings } from './settings.ts';
 
@@ -65,6 +67,8 @@ export interface RetrainRequest {
   /** Overrides as `path.to.key=value`. */
   set?: string[];
   force: boolean;
+  /** Recorded with the generation. */
+  reason?: string;
 }
 
 export interface RetrainStarted {
@@ -93,8 +97,11 @@ export interface RetrainStatus {
 
 /** Starts and follows retraining. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
 export interface Retrainer {
-  /** @throws LookalikeError `invalidInput` when recipe or overrides do not make a configuration */
-  start(catalogue: string, request: RetrainRequest): Promise<RetrainStarted>;
+  /**
+   * @param by who asks, for the record
+   * @throws LookalikeError `invalidInput` when recipe or overrides do not make a configuration
+   */
+  start(catalogue: string, request: RetrainRequest, by: string): Promise<RetrainStarted>;
   /** Undefined when the catalogue was never retrained (as far as Temporal still remembers). */
   status(catalogue: string): Promise<RetrainStatus | undefined>;
   recipes(): { name: string; about: string; config: RetrainConfig }[];
@@ -105,6 +112,14 @@ export interface SimilarStarter {
   start(catalogue: string, config: SimilarConfig): Promise<RetrainStarted>;
 }
 
+/** Makes a generation that served before serve again. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
+export interface Switcher {
+  /** @throws LookalikeError `notFound` | `conflict` */
+  promote(wish: SwitchWish, generation: number): Promise<Switched>;
+  /** @throws LookalikeError `notFound` | `conflict` */
+  rollBack(wish: SwitchWish, to: number | null): Promise<Switched>;
+}
+
 /** Everything the API stands on; `main.ts` brings the real ones, tests bring strict fakes. */
 export interface ApiPorts {
   registry: Registry;
@@ -113,8 +128,10 @@ export interface ApiPorts {
   embedder: Embedder;
   fetchImage: ImageFetcher;
   retrainer: Retrainer;
+  switcher: Switcher;
   similar: SimilarReader;
   similarStarter: SimilarStarter;
+  deviceModels: DeviceModels;
   logger: Logger;
 }
 
@@ -126,7 +143,9 @@ export const SEARCHER = token<Searcher>('Searcher');
 export const EMBEDDER = token<Embedder>('Embedder');
 export const IMAGE_FETCHER = token<ImageFetcher>('ImageFetcher');
 export const RETRAINER = token<Retrainer>('Retrainer');
+export const SWITCHER = token<Switcher>('Switcher');
 export const SIMILAR = token<SimilarReader>('SimilarReader');
 export const SIMILAR_STARTER = token<SimilarStarter>('SimilarStarter');
+export const DEVICE_MODELS = token<DeviceModels>('DeviceModels');
 export const LOGGER = token<Logger>('Logger');
 export const SETTINGS = token<ApiSettings>('ApiSettings');

@@ -14,7 +14,6 @@ export function addAdviseCommand(program: Command): void {
       .description('which strategy of data-parallel training serves how many replicas on which network, by simulation')
       .requiredOption('--parameters <count>', 'parameters of the model', wholeNumber(1))
       .requiredOption('--step-ms <ms>', 'computing time of one slice, forward and backward', amount(1e-6))
-      .option('--backward-share <share>', 'part of it that is the backward pass', amount(0, 1), 0.6)
       .option('--replicas <list>', 'how many, comma-separated', wholeNumbers, [2, 4, 8, 16, 64, 256, 1024])
       .option('--gbit <list>', 'Gbit/s of each machine, comma-separated', amounts(1e-6), [1, 10, 100])
       .option('--message-us <us>', 'time of a message on the way, besides that of its bytes', amount(0), 100)

@@ -5,6 +5,7 @@ import type { Artifact, ArtifactKind } from '../contracts/artifacts.ts';
 import { isLookalikeError } from '../contracts/errors.ts';
 import type { Stores } from '../infra/stores.ts';
 import { collectGarbage } from '../infra/artifacts/garbage.ts';
+import { NUM_ROLLBACKS } from '../infra/registry/readings.ts';
 import { wholeNumber } from './options.ts';
 import { formatNumber } from './progress.ts';
 import { handles, withStores } from './run-command.ts';
@@ -51,14 +52,22 @@ export function addArtifactCommands(program: Command): void {
       }),
   );
 
-  handles<{ delete?: boolean }>(
+  handles<{ delete?: boolean; rollbacks: number }>(
     group
       .command('gc')
       .description('find what nothing refers to any more')
+      .option(
+        '--rollbacks <n>',
+        'retired generations of each catalogue to keep whole: those that served last',
+        wholeNumber(0),
+        NUM_ROLLBACKS,
+      )
       .option('--delete', 'delete it; without this flag it is only counted'),
     async (context, options) =>
       withStores(context, async (stores) => {
-        const summary = await collectGarbage(stores, { now: Date.now(), dryRun: options.delete !== true });
+        const { rollbacks: numRollbacks } = options;
+        const dryRun = options.delete !== true;
+        const summary = await collectGarbage(stores, { now: Date.now(), dryRun, numRollbacks });
         context.print(summary, () => JSON.stringify(summary, null, 2));
       }),
   );

@@ -8,11 +8,14 @@ import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addEmbedCommand } from './embed.ts';
 import { addEvalCommand } from './eval.ts';
+import { addGenerationCommands } from './generations.ts';
 import { addKeyCommands } from './keys.ts';
+import { addModelCommands } from './models.ts';
 import { addRetrainCommand } from './retrain.ts';
 import { addSearchCommand } from './search.ts';
 import { addSimilarCommands } from './similar.ts';
 import { addDownCommand, addStatusCommand } from './status.ts';
+import { addTuneCommand } from './tune.ts';
 import { addUpCommand } from './up.ts';
 import { addWorkflowCommands } from './workflows.ts';
 
@@ -38,12 +41,15 @@ for (const add of [
   addStatusCommand,
   addCatalogueCommands,
   addRetrainCommand,
+  addTuneCommand,
+  addGenerationCommands,
   addWorkflowCommands,
   addArtifactCommands,
   addSearchCommand,
   addSimilarCommands,
   addEmbedCommand,
   addEvalCommand,
+  addModelCommands,
   addBenchCommand,
   addAdviseCommand,
   addDoctorCommand,

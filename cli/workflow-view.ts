@@ -1,14 +1,17 @@
 import type { Client } from '@temporalio/client';
 import { errorMessage } from '../contracts/errors.ts';
 import type { LiveTraining, TrainingPart } from '../contracts/data-parallel.ts';
+import type { TuneView } from '../contracts/tuning.ts';
 import type { RetrainProgress, ServingState } from '../contracts/workflows.ts';
 import type { Config } from '../infra/config/env.ts';
 import { liveTraining } from '../infra/temporal/live-training.ts';
 import { describeRetrain, retrainProgress, retrainResult, trainProgress } from '../infra/temporal/retrain-client.ts';
 import type { RunDescription } from '../infra/temporal/retrain-client.ts';
 import { servingState } from '../infra/temporal/serve-client.ts';
+import { tuneView } from '../infra/temporal/tune-client.ts';
 import { workflowUrl } from '../infra/temporal/workflow-list.ts';
 import { table } from './table.ts';
+import { describeTune } from './tune-view.ts';
 
 export interface CatalogueFilter {
   catalogue?: string;
@@ -21,6 +24,7 @@ export interface RunView extends RunDescription {
   steps: RetrainProgress['steps'] | null;
   training: LiveTraining | null;
   serving: ServingState | null;
+  tune: TuneView | null;
   result: unknown;
   failure: string | null;
 }
@@ -28,8 +32,9 @@ export interface RunView extends RunDescription {
 export async function showRun(client: Client, config: Config, workflowId: string, runId?: string): Promise<RunView> {
   const about = await describeRetrain(client, workflowId, runId);
   const isRetrain = /^retrain\/[^/]+$/.test(workflowId);
-  const hasSteps = isRetrain || /^similar\/[^/]+$/.test(workflowId);
-  const isTrain = /^retrain\/[^/]+\/train$/.test(workflowId);
+  const hasSteps = isRetrain || /^(similar|tune)\/[^/]+$/.test(workflowId);
+  const isTrain = /^(retrain\/[^/]+\/train|tune\/[^/]+\/(t\d+|train))$/.test(workflowId);
+  const tuned = /^tune\/([^/]+)$/.exec(workflowId)?.[1];
   const isServe = /^serve\/[^/]+$/.test(workflowId);
   const isRunning = about.status === 'RUNNING';
   // A query needs a worker; without one the rest of the view is still worth showing.
@@ -44,6 +49,7 @@ export async function showRun(client: Client, config: Config, workflowId: string
     steps: hasSteps ? ((await orNull(retrainProgress(client, workflowId, about.runId)))?.steps ?? null) : null,
     training: isRunning ? ((await orNull(trainingOf())) ?? null) : null,
     serving: isServe && isRunning ? await orNull(servingState(client, workflowId.slice('serve/'.length))) : null,
+    tune: tuned === undefined ? null : await orNull(tuneView(client, tuned, about.runId)),
     result: null,
     failure: null,
   };
@@ -85,6 +91,7 @@ export function describeRun(view: RunView): string {
     if (view.training.parts !== undefined) lines.push('', describeParts(view.training.parts));
   }
   if (view.serving !== null) lines.push('', JSON.stringify(view.serving, null, 2));
+  if (view.tune !== null) lines.push('', describeTune(view.tune));
   if (view.failure !== null) lines.push('', `Failed: ${view.failure}`);
   if (view.result !== null) lines.push('', JSON.stringify(view.result, null, 2));
   return lines.join('\n');

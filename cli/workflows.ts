@@ -18,7 +18,7 @@ export function addWorkflowCommands(program: Command): void {
       .command('list')
       .description('runs, newest first')
       .option('--catalogue <name>', 'only of this catalogue', catalogueName)
-      .option('--kind <kind>', 'retrain, train, embedCatalogue, buildIndex, serveIndex or similarItems')
+      .option('--kind <kind>', 'retrain, train, tune, trial, embedCatalogue, buildIndex, serveIndex or similarItems')
       .option('--limit <n>', 'how many', wholeNumber(1, 1_000), 20),
     async (context, options) =>
       withTemporal(context, async (client) => {
@@ -38,7 +38,7 @@ export function addWorkflowCommands(program: Command): void {
   handles<{ run?: string }>(
     group
       .command('show <workflow>')
-      .description('one run, for example retrain/default: its steps, live training figures and result')
+      .description('one run, for example retrain/default or tune/default: its steps, live figures and result')
       .option('--run <id>', 'an earlier run of the same workflow'),
     async (context, { run }, workflowId = '') =>
       withTemporal(context, async (client) => {

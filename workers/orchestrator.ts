@@ -2,6 +2,7 @@ import { createCatalogueActivities } from '../activities/catalogue.ts';
 import { createServingActivities } from '../activities/serving.ts';
 import { createSimilarRecordActivities } from '../activities/similar.ts';
 import { createTrainingRecordActivities } from '../activities/train-spread.ts';
+import { createTuneRecordActivities } from '../activities/tune.ts';
 import { TASK_QUEUES } from '../contracts/queues.ts';
 import { connectClient } from '../infra/temporal/connection.ts';
 import { prepareNamespace } from '../infra/temporal/namespace.ts';
@@ -32,6 +33,7 @@ await runWorkerProcess('orchestrator', async ({ config, logger, stores }) => {
           ...createServingActivities({ config, stores }),
           ...createSimilarRecordActivities(stores),
           ...createTrainingRecordActivities(stores.registry.training),
+          ...createTuneRecordActivities(client),
         },
         maxConcurrentActivityTaskExecutions: 50,
         maxCachedWorkflows: 500,

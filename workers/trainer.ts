@@ -2,9 +2,12 @@ import { createBuildActivities } from '../activities/build.ts';
 import { createSimilarActivities } from '../activities/similar.ts';
 import { createPartActivities } from '../activities/train-spread.ts';
 import { createTrainActivities } from '../activities/train.ts';
+import { createTrialActivities, createTuneActivities } from '../activities/tune.ts';
 import { PART_SLOTS, TASK_QUEUES } from '../contracts/queues.ts';
+import { runFinetuning } from '../infra/finetune/run-finetuning.ts';
 import { runParameterShard } from '../infra/training/run-parameter-shard.ts';
 import { runReplica } from '../infra/training/run-replica.ts';
+import { runRung } from '../infra/training/run-rung.ts';
 import { runTraining } from '../infra/training/run-training.ts';
 import { runWorkerProcess } from './run.ts';
 
@@ -15,7 +18,10 @@ await runWorkerProcess('trainer', ({ config, stores }) => {
     workers: [
       {
         taskQueue: TASK_QUEUES.train,
-        activities: createTrainActivities({ config, stores, train: runTraining }),
+        activities: {
+          ...createTrainActivities({ config, stores, train: runTraining, finetune: runFinetuning }),
+          ...createTrialActivities({ config, trainRung: runRung }),
+        },
         // A training takes all cores or the GPU.
         maxConcurrentActivityTaskExecutions: 1,
       },
@@ -23,7 +29,7 @@ await runWorkerProcess('trainer', ({ config, stores }) => {
       { taskQueue: TASK_QUEUES.parameters, activities: parts, ...PART_SLOTS },
       {
         taskQueue: TASK_QUEUES.build,
-        activities: createBuildActivities({ stores }),
+        activities: { ...createBuildActivities({ stores }), ...createTuneActivities(stores) },
         maxConcurrentActivityTaskExecutions: 2,
       },
       {

@@ -13,6 +13,7 @@ import type {
   TrainActivities,
   TrainingRecordActivities,
 } from '../activities/interfaces.ts';
+import type { TrialActivities, TuneActivities, TuneRecordActivities } from '../activities/tune-interfaces.ts';
 import { TASK_QUEUES, searchQueue } from '../contracts/queues.ts';
 
 /**
@@ -128,12 +129,20 @@ export const training = proxyActivities<Pick<TrainActivities, 'trainHead'>>({
   ...trainRun,
   taskQueue: TASK_QUEUES.train,
 });
+export const finetuning = proxyActivities<Pick<TrainActivities, 'finetuneBackbone'>>({
+  ...trainRun,
+  taskQueue: TASK_QUEUES.train,
+});
 export const replicas = proxyActivities<ReplicaActivities>({ ...partOfRun, taskQueue: TASK_QUEUES.replicas });
 export const parameters = proxyActivities<ParameterActivities>({ ...partOfRun, taskQueue: TASK_QUEUES.parameters });
 export const trainingRecords = proxyActivities<TrainingRecordActivities>({
   ...quick,
   taskQueue: TASK_QUEUES.orchestrator,
 });
+/** Rungs of trials; one that is lost goes on from its checkpoint, like any training. */
+export const trials = proxyActivities<TrialActivities>({ ...trainRun, taskQueue: TASK_QUEUES.train });
+export const tuneRecords = proxyActivities<TuneRecordActivities>({ ...quick, taskQueue: TASK_QUEUES.orchestrator });
+export const tuningResults = proxyActivities<TuneActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
 export const building = proxyActivities<BuildActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
 export const neighbours = proxyActivities<SimilarActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.neighbours });
 export const similarRecords = proxyActivities<SimilarRecordActivities>({

@@ -1,7 +1,10 @@
 export { buildIndex } from './build-index.ts';
 export { embedCatalogue } from './embed-catalogue.ts';
+export { finetune } from './finetune.ts';
 export { retrain } from './retrain.ts';
 export { serveIndex } from './serve-index.ts';
 export { serveReplica } from './serve-replica.ts';
 export { similarItems } from './similar-items.ts';
 export { train } from './train.ts';
+export { trial } from './trial.ts';
+export { tune } from './tune.ts';

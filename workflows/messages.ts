@@ -3,6 +3,8 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { PART_PLACED } from '../contracts/data-parallel.ts';
 import type { PlacedPart } from '../contracts/data-parallel.ts';
 import { SEARCH_ATTRIBUTES } from '../contracts/search-attributes.ts';
+import { TUNE_STATE } from '../contracts/tuning.ts';
+import type { TuneView } from '../contracts/tuning.ts';
 import { PROGRESS, REPLICA_CHANGED, SERVING_STATE, SWITCH_GENERATION } from '../contracts/workflows.ts';
 import type {
   ReplicaState,
@@ -13,6 +15,7 @@ import type {
 } from '../contracts/workflows.ts';
 
 export const progressQuery = defineQuery<RetrainProgress>(PROGRESS);
+export const tuneStateQuery = defineQuery<TuneView>(TUNE_STATE);
 export const servingStateQuery = defineQuery<ServingState>(SERVING_STATE);
 export const switchGenerationUpdate = defineUpdate<SwitchGenerationOutput, [ServingTarget]>(SWITCH_GENERATION);
 export const replicaChangedSignal = defineSignal<[ReplicaState]>(REPLICA_CHANGED);

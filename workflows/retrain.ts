@@ -6,6 +6,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { GenerationChange } from '../activities/interfaces.ts';
+import type { FinetuneConfig } from '../contracts/finetune.ts';
 import type { EmbedCatalogueInput, RetrainInput, RetrainOutput } from '../contracts/workflows.ts';
 import { catalogue as registry, models, snapshots, switching } from './activity-options.ts';
 import { buildIndex } from './build-index.ts';
@@ -13,11 +14,12 @@ import { runChild } from './children.ts';
 import { embedCatalogue } from './embed-catalogue.ts';
 import { evaluateCandidate } from './evaluate-candidate.ts';
 import { failureCode, rootMessage } from './failure.ts';
+import { finetune } from './finetune.ts';
 import { generationKey, modelKey, progressQuery, statusKey } from './messages.ts';
 import { stepTable } from './steps.ts';
 import { train } from './train.ts';
 
-const STEPS = ['snapshot', 'backbone', 'features', 'train', 'evaluate', 'embed', 'index', 'serve'] as const;
+const STEPS = ['snapshot', 'backbone', 'finetune', 'features', 'train', 'evaluate', 'embed', 'index', 'serve'] as const;
 
 /**
  * From the catalogue as it stands to a generation that serves it. Every step looks for its finished result first, so a repeated
@@ -26,8 +28,9 @@ const STEPS = ['snapshot', 'backbone', 'features', 'train', 'evaluate', 'embed',
  * completes. Bounded: about fifteen steps, each an activity or a child.
  */
 export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
-  const { catalogue, config, force } = input;
-  const steps = stepTable(STEPS);
+  const { catalogue, config, force, order } = input;
+  const tuning = config.finetune;
+  const steps = stepTable(STEPS.filter((step) => step !== 'finetune' || tuning !== undefined));
   setHandler(progressQuery, () => steps.progress());
   const run = steps.run.bind(steps);
   let building: number | null = null;
@@ -36,7 +39,7 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
     if (building !== null) await registry.recordGeneration({ catalogue, generation: building, change });
   };
   const open = async (snapshot: string, always: boolean) => {
-    const opened = await registry.openGeneration({ catalogue, snapshot, config, always });
+    const opened = await registry.openGeneration({ catalogue, snapshot, config, always, order });
     if (opened.created) building = opened.generation;
     upsertSearchAttributes([{ key: generationKey, value: String(opened.generation) }]);
     return opened;
@@ -53,12 +56,23 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
     });
     let opened = await open(snapshot, false);
 
-    const [backbone, pretrained] = await run('backbone', async () => {
-      const base = await models.ensureBackbone({ name: config.backbone });
-      const untrained = await models.ensurePretrained({ backbone: base.artifact });
-      const value = [base.artifact, untrained.artifact] as const;
-      return { value, detail: `${config.backbone} \`${base.artifact}\``, reused: base.reused && untrained.reused };
+    const [base, pretrained] = await run('backbone', async () => {
+      const given = await models.ensureBackbone({ name: config.backbone });
+      const untrained = await models.ensurePretrained({ backbone: given.artifact });
+      const value = [given.artifact, untrained.artifact] as const;
+      return { value, detail: `${config.backbone} \`${given.artifact}\``, reused: given.reused && untrained.reused };
     });
+
+    const finetuned = async (settings: FinetuneConfig) => {
+      if (unlearnable !== undefined) return { value: base, detail: `Left as it is. ${unlearnable}`, reused: true };
+      const request = { catalogue, snapshot, backbone: base, config: settings };
+      const about = `Fine-tuning for ${catalogue} (${config.recipe})`;
+      const made = await runChild(finetune, 'finetune', catalogue, request, about);
+      const named = `\`${made.backbone}\``;
+      const detail = made.untrained === undefined ? named : `Left as it is: ${named}. ${made.untrained}`;
+      return { value: made.backbone, detail, reused: made.reused };
+    };
+    const backbone = tuning === undefined ? base : await run('finetune', () => finetuned(tuning));
 
     const features = await run('features', async () => {
       // Views but the plain one are for training only.
@@ -79,10 +93,11 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
     upsertSearchAttributes([{ key: modelKey, value: model }]);
     await record({ model });
 
-    const { quality, verdict } = await run('evaluate', () =>
+    const { quality, verdict, comparison } = await run('evaluate', () =>
       evaluateCandidate(input, {
         snapshot,
         backbone,
+        base,
         features,
         model,
         pretrained,
@@ -90,9 +105,10 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
         replacesTrained: untrained !== undefined && opened.serving !== null && opened.serving.untrained !== true,
       }),
     );
-    const { reasons } = verdict;
+    const { reasons, overruled } = verdict;
+    const override = overruled ? { by: order?.by, reason: order?.reason, at: new Date().toISOString() } : undefined;
     const metrics = JSON.parse(
-      JSON.stringify({ quality, reasons, forced: force, untrained }),
+      JSON.stringify({ quality, reasons, forced: force, override, untrained, comparison }),
     ) as GenerationChange['metrics'];
     const result = { model, quality, reasons, ...(untrained !== undefined && { untrained }) };
     if (!verdict.accepted) {

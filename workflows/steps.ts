@@ -20,14 +20,17 @@ export interface StepTable {
   detail(name: string, detail: string): void;
 }
 
-/** @param names all steps in order; each starts as `waiting` */
-export function stepTable(names: readonly string[]): StepTable {
+/**
+ * @param names all steps in order; each starts as `waiting`
+ * @param more Markdown below the table in the current details
+ */
+export function stepTable(names: readonly string[], more: () => string = () => ''): StepTable {
   const steps: Step[] = names.map((name) => ({ name, status: 'waiting', detail: '' }));
 
   function set(name: string, change: Partial<Step>): void {
     const step = steps.find((candidate) => candidate.name === name);
     if (step !== undefined) Object.assign(step, change);
-    setCurrentDetails(markdown(steps));
+    setCurrentDetails([markdown(steps), more()].filter(Boolean).join('\n\n'));
   }
 
   return {

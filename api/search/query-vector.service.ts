@@ -41,6 +41,7 @@ export class QueryVectorService {
   async of(table: RoutingTable, query: SearchQuery, signal: AbortSignal): Promise<QueryVector> {
     switch (query.kind) {
       case 'vector':
+        checkModel(query.model, table);
         return { vector: checkDim(query.vector, table), timingsMs: {} };
       case 'item':
         return await this.ofItem(table, query.id, signal);
@@ -71,6 +72,16 @@ export class QueryVectorService {
     requirePicture(bytes);
     return await this.embedder.embed(table.model, bytes, { signal });
   }
+}
+
+/** Vectors of equal length may still be of different models, and mean nothing to each other. */
+function checkModel(model: string | undefined, table: RoutingTable): void {
+  if (model === undefined || model === table.model) return;
+  throw new LookalikeError(
+    'conflict',
+    `Expected a \`vector\` of the model that serves, ${table.model}, got one of ${model}: embed the picture again with the new one.`,
+    { serving: table.model },
+  );
 }
 
 function checkDim(vector: Float32Array, table: RoutingTable): Float32Array {

@@ -13,7 +13,8 @@ export type SearchQuery =
   | { kind: 'image'; bytes: Buffer }
   | { kind: 'imageUrl'; url: string }
   | { kind: 'item'; id: string }
-  | { kind: 'vector'; vector: Float32Array };
+  /** `model` made it, as far as the caller says. */
+  | { kind: 'vector'; vector: Float32Array; model?: string };
 
 /** A search as the service understands it. */
 export interface SearchInput extends SearchEffort {
@@ -39,13 +40,13 @@ const KINDS = ['image', 'imageBase64', 'imageUrl', 'itemId', 'vector'] as const;
  */
 export function parseSearch(body: unknown, isForm: boolean): SearchInput {
   const { image, fields } = isForm ? readForm(body) : { image: undefined, fields: body };
-  const { imageBase64, imageUrl, itemId, vector, ...options } = validate(SearchFields, fields);
+  const { imageBase64, imageUrl, itemId, vector, model, ...options } = validate(SearchFields, fields);
   const queries: SearchQuery[] = [];
   if (image !== undefined) queries.push({ kind: 'image', bytes: image });
   if (imageBase64 !== undefined) queries.push({ kind: 'image', bytes: decodeBase64('imageBase64', imageBase64) });
   if (imageUrl !== undefined) queries.push({ kind: 'imageUrl', url: imageUrl });
   if (itemId !== undefined) queries.push({ kind: 'item', id: itemId });
-  if (vector !== undefined) queries.push({ kind: 'vector', vector: toFloat32(vector) });
+  if (vector !== undefined) queries.push({ kind: 'vector', vector: toFloat32(vector), model });
   const [query, ...others] = queries;
   if (query === undefined || others.length > 0) {
     const given = KINDS.filter(
@@ -53,6 +54,9 @@ export function parseSearch(body: unknown, isForm: boolean): SearchInput {
     );
     const expected = `exactly one kind of query: ${KINDS.slice(isForm ? 0 : 1).join(', ')}`;
     throw new ValidationError([{ field: '(body)', expected, got: given.join(' and ') || 'none' }]);
+  }
+  if (model !== undefined && query.kind !== 'vector') {
+    throw new ValidationError([{ field: 'model', expected: 'left out (it goes with `vector`)', got: model }]);
   }
   return { query, ...options };
 }

@@ -17,6 +17,12 @@ export const SearchFields = z.strictObject({
     .max(MAX_DIM)
     .optional()
     .describe("A vector of the serving model, of that model's length."),
+  model: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('With `vector`: the model artefact that made it; refused (409) when another serves.'),
   k: z.int().min(1).max(MAX_K).default(10).describe('How many results at most.'),
   category: z.string().min(1).max(256).optional().describe('Only items of this category.'),
   minScore: z.number().optional().describe('Only results that score at least this.'),

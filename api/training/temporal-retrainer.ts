@@ -23,7 +23,7 @@ const STATUS: Partial<Record<retrain.RunDescription['status'], RetrainStatus['st
 
 export interface Recipes {
   /** @throws LookalikeError `invalidInput` */
-  resolve(request: Omit<RetrainRequest, 'force'>): RetrainConfig;
+  resolve(request: Omit<RetrainRequest, 'force' | 'reason'>): RetrainConfig;
   list: Retrainer['recipes'];
 }
 
@@ -41,8 +41,9 @@ export function temporalRetrainer(client: Client, config: Pick<Config, 'temporal
   }
 
   return {
-    async start(catalogue, { force, ...request }) {
-      const input = { catalogue, config: recipes.resolve(request), force };
+    async start(catalogue, { force, reason = null, ...request }, by) {
+      const order = { trigger: 'request', by, reason } as const;
+      const input = { catalogue, config: recipes.resolve(request), force, order };
       const run = await call(() => retrain.startRetrain(client, input));
       return { ...run, temporalUrl: linkTo(run) };
     },

@@ -4,6 +4,7 @@ import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiProduces, ApiTags 
 import type { Observable } from 'rxjs';
 import type { Generation } from '../../contracts/serving.ts';
 import { Access } from '../auth/access.ts';
+import { Caller } from '../auth/caller.ts';
 import type { RetrainStarted, RetrainStatus } from '../ports.ts';
 import { RetrainEventsService } from './retrain-events.service.ts';
 import {
@@ -36,8 +37,12 @@ export class TrainingController {
   @Access('write')
   @ApiOperation({ summary: 'Starts a retraining run, or names the one under way.' })
   @ApiAcceptedResponse({ type: RetrainStartedDto })
-  start(@Param('catalogue') catalogue: string, @Body() request: RetrainRequestDto): Promise<RetrainStarted> {
-    return this.service.start(catalogue, request);
+  start(
+    @Param('catalogue') catalogue: string,
+    @Body() request: RetrainRequestDto,
+    @Caller() by: string,
+  ): Promise<RetrainStarted> {
+    return this.service.start(catalogue, request, by);
   }
 
   @Get('catalogues/:catalogue/retrain')

@@ -8,6 +8,7 @@ export class RetrainRequestDto extends createZodDto(
     config: z.record(z.string(), z.json()).optional().describe('Overrides as a tree, shaped like the configuration.'),
     set: z.array(z.string().max(500)).max(100).optional().describe('Overrides as `path.to.key=value`.'),
     force: z.boolean().default(false).describe('Serve the candidate even if the gate refuses it.'),
+    reason: z.string().max(1_000).optional().describe('Recorded with the generation.'),
   }),
 ) {}
 

@@ -17,9 +17,9 @@ export class TrainingService {
     this.retrainer = retrainer;
   }
 
-  async start(catalogue: string, request: RetrainRequest): Promise<RetrainStarted> {
+  async start(catalogue: string, request: RetrainRequest, by: string): Promise<RetrainStarted> {
     await requireCatalogue(this.registry.catalogue, catalogue);
-    return await this.retrainer.start(catalogue, request);
+    return await this.retrainer.start(catalogue, request, by);
   }
 
   /** @throws LookalikeError `notFound` when there is no run to tell of */

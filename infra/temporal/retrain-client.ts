@@ -36,7 +36,7 @@ export async function startRetrain(client: Client, input: RetrainInput): Promise
       args: [input],
       workflowIdConflictPolicy: 'FAIL',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      memo: { recipe, backbone, force: input.force },
+      memo: { recipe, backbone, force: input.force, ...input.order },
       typedSearchAttributes: startAttributes(WORKFLOWS.retrain, input.catalogue),
       staticSummary: `Retrain ${input.catalogue} (${recipe})`,
       staticDetails: `Backbone ${backbone}, loss ${train.loss.kind} (${train.strategy}), index ${index.kind}.`,

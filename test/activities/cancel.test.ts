@@ -102,5 +102,6 @@ describe('a cancelled activity', () => {
 });
 
 function activities(stores: Stores, config = loadConfig({ LOOKALIKE_CACHE_DIR: temporaryFolder() })) {
-  return createTrainActivities({ config, stores, train: () => Promise.reject(new Error('Expected no training.')) });
+  const none = () => Promise.reject(new Error('Expected no training.'));
+  return createTrainActivities({ config, stores, train: none, finetune: none });
 }

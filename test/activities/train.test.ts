@@ -23,7 +23,10 @@ const frame = (step: number): TrainProgress => ({
 });
 
 function activities(train: TrainDeps['train']) {
-  return createTrainActivities({ config: {} as TrainDeps['config'], stores: {} as TrainDeps['stores'], train });
+  return createTrainActivities({
+    ...{ config: {} as TrainDeps['config'], stores: {} as TrainDeps['stores'], train },
+    finetune: () => Promise.reject(new Error('Expected no fine-tuning.')),
+  });
 }
 
 describe('trainHead', () => {

@@ -43,7 +43,10 @@ async function openInstallation() {
   const { id: backbone } = await publishSmallBackbone(await plainTf(), folder, stores);
   const activities = {
     ...createCatalogueActivities({ stores, client: {} as CatalogueDeps['client'] }),
-    ...createTrainActivities({ config, stores, train: runTraining }),
+    ...createTrainActivities({
+      ...{ config, stores, train: runTraining },
+      finetune: () => Promise.reject(new Error('Expected no fine-tuning.')),
+    }),
     ...createBuildActivities({ stores }),
     ...createEmbedActivities({ stores, embedder, evaluate: evaluateOnSnapshot }),
   };
@@ -66,7 +69,7 @@ async function openInstallation() {
     const untrained = await run(() => activities.evaluateModel({ ...read, model: pretrained }));
     const verdict = judge({
       ...{ candidate: candidate.quality, pretrained: untrained.quality, serving: null },
-      ...{ replacesTrained: false, gate, force: false },
+      ...{ replacesTrained: false, comparison: null, gate, force: false },
     });
     const { artifact: embeddings } = await run(() => activities.applyHead({ ...read, model }));
     const made = { snapshot: snapshot.artifact, embeddings, model, spec };

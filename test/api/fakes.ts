@@ -5,8 +5,9 @@ import type { CatalogueItem } from '../../contracts/catalogue.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { ApiScope, Registry } from '../../contracts/registry.ts';
 import type { SimilarList } from '../../contracts/similar.ts';
-import type { Generation, RoutingTable } from '../../contracts/serving.ts';
-import type { ApiPorts, Embedder, RetrainStatus, Retrainer, Searcher } from '../../api/ports.ts';
+import type { Generation, GenerationSwitch, RoutingTable } from '../../contracts/serving.ts';
+import type { ApiPorts, Embedder, RetrainStatus, Retrainer, Searcher, Switcher } from '../../api/ports.ts';
+import type { Switched, SwitchWish } from '../../infra/generations/promote.ts';
 
 /** A port whose methods all fail by name until a test gives them; nothing is answered by accident. */
 export function strict<Port extends object>(name: string, methods: Partial<Port>): Port {
@@ -44,6 +45,7 @@ export class World {
   readonly indexed = new Map<string, { vector: number[]; category: string | null }>();
   readonly pictures = new Map<string, Buffer>();
   readonly generations: Generation[] = [];
+  readonly switches: GenerationSwitch[] = [];
   table: RoutingTable | undefined = table(1, MODEL);
   /** What the embedder makes of any picture it can read. */
   embedding = [1, 0, 0, 0];
@@ -77,10 +79,12 @@ export class World {
       embedder: this.embedder(),
       fetchImage: (url) => this.fetchImage(url),
       retrainer: this.retrainer(),
+      switcher: this.switcher(),
       similar: strict<ApiPorts['similar']>('similar', {
         lookup: async (artifact, id) => (artifact === this.similarArtifact ? this.similar.get(id) : undefined),
       }),
       similarStarter: strict<ApiPorts['similarStarter']>('similarStarter', {}),
+      deviceModels: strict<ApiPorts['deviceModels']>('deviceModels', {}),
       logger: pino({ level: 'silent' }),
       ...overrides,
     };
@@ -107,6 +111,7 @@ export class World {
       generations: strict<Registry['generations']>('generations', {
         get: async (_, number) => this.generations.find((one) => one.number === number),
         list: async (catalogue) => (catalogue === 'shop' ? this.generations : []),
+        switches: async (catalogue) => (catalogue === 'shop' ? this.switches : []),
       }),
       similar: strict<Registry['similar']>('similar', {
         of: async (_, index) => (index === INDEX ? this.similarArtifact : undefined),
@@ -177,6 +182,28 @@ export class World {
       throw new LookalikeError('forbiddenUrl', `Expected a URL of an allowed host, got "${url}".`);
     }
     return PNG;
+  }
+
+  /** Switches at once and records it, as the registry would. */
+  switcher(): Switcher {
+    const switchTo = async (
+      { by, reason }: SwitchWish,
+      to: number,
+      how: GenerationSwitch['how'],
+    ): Promise<Switched> => {
+      const previous = this.generations.find(({ status }) => status === 'serving')?.number ?? null;
+      if (previous === to) return { generation: to, previous: null, switched: false };
+      if (!this.generations.some(({ number }) => number === to)) {
+        throw new LookalikeError('notFound', `Expected a generation ${to} of catalogue "shop", found none.`);
+      }
+      for (const one of this.generations) one.status = one.number === to ? 'serving' : 'retired';
+      this.switches.push({ generation: to, previous, how, by, reason, at: '2026-01-02T00:00:00.000Z' });
+      return { generation: to, previous, switched: true };
+    };
+    return {
+      promote: (wish, generation) => switchTo(wish, generation, 'promote'),
+      rollBack: (wish, to) => switchTo(wish, to ?? 1, 'rollback'),
+    };
   }
 
   retrainer(): Retrainer {

@@ -32,7 +32,13 @@ const down = (): Promise<never> =>
 
 describe('retraining', () => {
   it('starts a run with what the caller asks for', async () => {
-    const payload = { recipe: 'default', config: { train: { epochs: 3 } }, set: ['train.seed=7'], force: true };
+    const payload = {
+      recipe: 'default',
+      config: { train: { epochs: 3 } },
+      set: ['train.seed=7'],
+      force: true,
+      reason: 'why',
+    };
     const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/retrain', payload });
     expect(response.statusCode).toBe(202);
     expect(RetrainStartedDto.schema.parse(response.json())).toMatchObject({

@@ -24,7 +24,7 @@ const training: LiveTraining = {
 };
 const view: RunView = {
   ...{ workflowId: 'retrain/shop/train', runId: 'r', status: 'RUNNING', startTime: 'then', closeTime: null },
-  ...{ url: 'http://ui', steps: null, training, serving: null, result: null, failure: null },
+  ...{ url: 'http://ui', steps: null, training, serving: null, tune: null, result: null, failure: null },
 };
 
 describe('a spread training', () => {

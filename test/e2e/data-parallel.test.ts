@@ -32,8 +32,29 @@ const DISK_BYTES = 256 * 1024 ** 2;
 const REPLICA = 'replica-process';
 const SHARD = 'shard-process';
 
-const train = (shop: Installation): Promise<RetrainOutput> =>
-  shop.json<RetrainOutput>('retrain', ...IN, ...RECIPE, ...SPREAD);
+const RING = ['epochs=400', 'dataParallel.exchange.kind=allReduce'].flatMap((setting) => ['--set', `train.${setting}`]);
+
+const train = (shop: Installation, more: string[] = []): Promise<RetrainOutput> =>
+  shop.json<RetrainOutput>('retrain', ...IN, ...RECIPE, ...SPREAD, ...more);
+
+/** @returns what waits until all parts have taken steps together again: each checkpoint is of such a step */
+function follow(api: string, ending: Promise<unknown>): () => Promise<void> {
+  let isOver = false;
+  ending.then(
+    () => (isOver = true),
+    () => (isOver = true),
+  );
+  return async () => {
+    const before = (await liveTraining(api))?.checkpoint ?? null;
+    await expect
+      .poll(async () => {
+        if (isOver) throw new Error('Expected the training to last longer than the disasters.');
+        const { checkpoint = null } = (await liveTraining(api)) ?? {};
+        return checkpoint !== null && checkpoint !== before;
+      }, SOON)
+      .toBe(true);
+  };
+}
 
 /** A catalogue whose features are computed: what is left to a run is to learn. */
 async function prepare(shop: Installation): Promise<void> {
@@ -150,21 +171,8 @@ describe.skipIf(process.platform !== 'linux')(
 
       const api = await start(stormy);
       const idle = trainersOf(stormy).map((pid) => listeningPorts(treeOf(pid)).length);
-      let isOver = false;
-      const ending = train(stormy).finally(() => (isOver = true));
-      ending.catch(() => undefined);
-
-      /** Until all parts have taken steps together again: each checkpoint is of such a step. */
-      const untilTheyGoOn = async (): Promise<void> => {
-        const before = (await liveTraining(api))?.checkpoint ?? null;
-        await expect
-          .poll(async () => {
-            if (isOver) throw new Error('Expected the training to last longer than the disasters.');
-            const { checkpoint = null } = (await liveTraining(api)) ?? {};
-            return checkpoint !== null && checkpoint !== before;
-          }, SOON)
-          .toBe(true);
-      };
+      const ending = train(stormy);
+      const untilTheyGoOn = follow(api, ending);
       const disasters: Record<string, () => Promise<void> | void> = {
         'a replica killed': () => signal(partsOf(stormy, REPLICA)[0], 'SIGKILL'),
         'a shard killed': () => signal(partsOf(stormy, SHARD)[0], 'SIGKILL'),
@@ -202,6 +210,39 @@ describe.skipIf(process.platform !== 'linux')(
       await expect.poll(() => partsOf(stormy, '-process'), SOON).toEqual([]);
       expect(trainersOf(stormy).map((pid) => listeningPorts(treeOf(pid)).length)).toEqual(idle);
       console.log(`two checkpoints later after: ${recovered.filter(Boolean).join('; ')}`);
+    });
+
+    test('over a ring ends in the same bytes whichever replicas are killed or frozen, and leaves nothing behind', async () => {
+      await start(calm);
+      const expected = await train(calm, RING);
+      await calm.cli('down');
+
+      await stormy.cli('down');
+      const api = await start(stormy);
+      const idle = trainersOf(stormy).map((pid) => listeningPorts(treeOf(pid)).length);
+      const ending = train(stormy, RING);
+      const untilTheyGoOn = follow(api, ending);
+      const disasters: Record<string, () => void> = {
+        'a replica killed': () => signal(partsOf(stormy, REPLICA)[0], 'SIGKILL'),
+        'another killed': () => signal(partsOf(stormy, REPLICA).at(-1), 'SIGKILL'),
+        'a replica frozen': () => signal(partsOf(stormy, REPLICA)[0], 'SIGSTOP'),
+      };
+      await untilTheyGoOn();
+      expect(partsOf(stormy, SHARD)).toEqual([]);
+      const recovered: string[] = [];
+      for (const [name, strike] of Object.entries(disasters)) {
+        const since = performance.now();
+        strike();
+        await untilTheyGoOn();
+        recovered.push(`${name}: ${((performance.now() - since) / 1000).toFixed(1)} s`);
+      }
+      const output = await ending;
+
+      expect(output.model).toBe(expected.model);
+      expect(output.quality).toEqual(expected.quality);
+      await expect.poll(() => partsOf(stormy, '-process'), SOON).toEqual([]);
+      expect(trainersOf(stormy).map((pid) => listeningPorts(treeOf(pid)).length)).toEqual(idle);
+      console.log(`over a ring, a checkpoint later after: ${recovered.join('; ')}`);
     });
   },
 );

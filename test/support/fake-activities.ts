@@ -14,9 +14,11 @@ import type {
   TrainActivities,
   TrainingRecordActivities,
 } from '../../activities/interfaces.ts';
+import type { QueryOutcome } from '../../contracts/evaluation.ts';
 import type { ShardEndpoint } from '../../contracts/serving.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import type { ServingTarget } from '../../contracts/workflows.ts';
+import { compareOutcomes } from '../../lib/eval/compare-outcomes.ts';
 import { FakeGang, fakePartActivities } from './fake-gang.ts';
 import { quality } from './qualities.ts';
 
@@ -41,6 +43,9 @@ interface FakeGeneration {
   model?: string | null;
   index?: string | null;
   reasons?: unknown;
+  comparison?: unknown;
+  override?: unknown;
+  order?: unknown;
   untrained?: unknown;
 }
 
@@ -49,6 +54,7 @@ export class FakeWorld {
   snapshot = 'snapshot-1';
   numChunks = 3;
   shards = 2;
+  numQueries = 4;
   recall: Record<string, number> = { trained: 0.8, pretrained: 0.5 };
   /** Why nothing can be learnt: then no model is trained, and none judged. */
   untrained: { atSnapshot?: string; atTraining?: string } = {};
@@ -92,13 +98,22 @@ function make(world: FakeWorld, artifact: string): { artifact: string; reused: b
 
 /** Strict: each checks its references, records its call, and nothing answers that is not listed here. */
 export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['serveGeneration']): AllActivities {
+  /** Queries of one category, of which a model answers the first ones right. */
+  const outcomes = (evaluation: string): QueryOutcome[] => {
+    const known = Object.keys(world.recall).find((name) => evaluation.startsWith(`evaluation-${name}-`));
+    const kind = evaluation.startsWith('evaluation-model-pretrained') ? 'pretrained' : 'trained';
+    const recall = world.recall[known ?? kind]!;
+    return Array.from({ length: world.numQueries }, (_, i) => {
+      return { image: `${i}`, label: 'a', category: 'shoe', rank: i < recall * world.numQueries ? 1 : 2 };
+    });
+  };
   const activities: AllActivities = {
     async takeSnapshot() {
       const { atSnapshot: untrained } = world.untrained;
       const made = { ...make(world, world.snapshot), numItems: 10, numExamples: 4, numImages: 14 };
       return untrained === undefined ? made : { ...made, untrained };
     },
-    async openGeneration({ snapshot, config, always }) {
+    async openGeneration({ snapshot, config, always, order }) {
       const { serving } = world;
       const current =
         serving === undefined
@@ -115,7 +130,7 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       const own = world.generations.find((generation) => generation.runId === runId);
       if (own !== undefined) return { generation: own.number, created: true, serving: current };
       const number = world.generations.length + 1;
-      world.generations.push({ number, status: 'building', snapshot, config: spec, runId });
+      world.generations.push({ number, status: 'building', snapshot, config: spec, runId, order });
       return { generation: number, created: true, serving: current };
     },
     async recordGeneration({ generation, change }) {
@@ -123,8 +138,9 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       if (row === undefined) throw ApplicationFailure.nonRetryable(`no generation ${generation}`, 'notFound');
       if (row.status !== 'building') return;
       const { metrics, ...rest }: GenerationChange = change;
-      const { reasons, untrained } = metrics ?? {};
-      Object.assign(row, rest, reasons !== undefined && { reasons }, untrained !== undefined && { untrained });
+      const { reasons, untrained, comparison, override } = metrics ?? {};
+      const told = Object.entries({ reasons, untrained, comparison, override }).filter(([, it]) => it !== undefined);
+      Object.assign(row, rest, Object.fromEntries(told));
     },
     async describeModel({ model }) {
       const isBackbone = model.startsWith('model-backbone');
@@ -185,6 +201,14 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       const { artifact, reused } = make(world, `model-trained-${input.snapshot}-${input.config.seed}`);
       return { model: artifact, reused, metrics: {} };
     },
+    async finetuneBackbone({ snapshot, backbone, config }) {
+      expectKind(snapshot, 'snapshot');
+      expectKind(backbone, 'model');
+      const { atTraining: untrained } = world.untrained;
+      if (untrained !== undefined) return { backbone, reused: true, metrics: {}, untrained };
+      const { artifact, reused } = make(world, `model-backbone-tuned-${snapshot}-${config.seed}`);
+      return { backbone: artifact, reused, metrics: {} };
+    },
     ...fakePartActivities(world.gang, (input) => activities.trainHead(input)),
     async planEmbedding({ snapshot, model, views }) {
       expectKind(model, 'model');
@@ -219,7 +243,17 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       if (world.untrained.atTraining !== undefined) {
         return { ...made, quality: { numQueries: 0, numCatalogue: 0, recall: {}, mAP: null } };
       }
-      return { ...made, quality: quality(world.recall[model] ?? world.recall[key]!) };
+      return { ...made, quality: quality(world.recall[model] ?? world.recall[key]!, world.numQueries) };
+    },
+    async compareModels({ candidate, pretrained, serving, categoryQueries }) {
+      for (const one of [candidate, pretrained]) expectKind(one, 'evaluation');
+      const against = (other: string) => compareOutcomes(outcomes(candidate), outcomes(other), categoryQueries);
+      return {
+        ...make(world, `comparison-${candidate}-${serving}`),
+        evaluationSet: 'set-1',
+        pretrained: against(pretrained),
+        serving: serving === null ? null : against(serving),
+      };
     },
     async servingIndex({ catalogue }) {
       const { serving } = world;

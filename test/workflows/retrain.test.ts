@@ -134,9 +134,33 @@ describe('retrain', () => {
     expect(world.count('publishIndex')).toBe(1);
   });
 
-  it('serves a refused candidate when forced, and records that it was', async () => {
+  it('compares query by query on enough queries, and names the comparison in the generation', async () => {
+    Object.assign(world, { numQueries: 200 });
+    await (await retrain()).result();
+    expect(world.generations[0]).toMatchObject({ comparison: expect.stringMatching(/^comparison-/) as string });
+    world.snapshot = 'snapshot-2';
+    world.recall['model-trained-snapshot-2-1'] = 0.77;
+    const gate = { ...retrainConfig.gate, significance: 0.05, categoryQueries: 20 };
+    const output = await (await retrain({ config: { ...retrainConfig, gate } })).result();
+    expect(output).toMatchObject({ outcome: 'rejected' });
+    // Six of the answers the serving model gave are gone and none is new: no accident.
+    expect(output.reasons[0]).toMatch(/got 0\.7700 on 200 queries: 6 lost, 0 won, p = 0\.016/);
+    expect(output.reasons[1]).toMatch(/"shoe" fell from 0\.8000 to 0\.7700/);
+    const compared = world.calls.filter(({ name }) => name === 'compareModels').map(({ input }) => input);
+    expect(compared[1]).toMatchObject({
+      serving: expect.stringMatching(/^evaluation-/) as string,
+      categoryQueries: 20,
+    });
+  });
+
+  it('serves a refused candidate when forced, and records that it was, by whom and why', async () => {
     world.recall = { trained: 0.1, pretrained: 0.5 };
-    const output = await (await retrain({ force: true })).result();
+    const order = { trigger: 'request', by: 'ann', reason: 'the old one is worse for coats' } as const;
+    const output = await (await retrain({ force: true, order })).result();
+    expect(world.generations[0]).toMatchObject({
+      order,
+      override: { by: 'ann', reason: order.reason, at: expect.stringMatching(/^20..-/) as string },
+    });
     expect(output).toMatchObject({ outcome: 'serving' });
     expect(output.reasons.join(' ')).toMatch(/untrained model 0\.5000.*forced/);
     expect(world.generations[0]).toMatchObject({ status: 'serving', reasons: output.reasons });
@@ -162,6 +186,7 @@ describe('retrain', () => {
     'assembleEmbeddings',
     'trainHead',
     'evaluateModel',
+    'compareModels',
     'applyHead',
     'buildShard',
     'publishIndex',

@@ -116,6 +116,12 @@ describe('a change of kind', () => {
     });
   });
 
+  it('of the start tells where it starts, and lets it be a head by itself', () => {
+    const settings = ['train.start.kind=principalAxes', 'train.epochs=0', 'train.schedule.warmupEpochs=0'];
+    expect(set(...settings).train).toMatchObject({ start: { kind: 'principalAxes', power: 0.2 }, epochs: 0 });
+    expect(set('train.start.kind=random').train.start).toEqual({ kind: 'random' });
+  });
+
   it('of the index keeps the metric, of the optimiser nothing', () => {
     expect(set('index.metric=l2', 'index.kind=exact').index).toEqual({ kind: 'exact', metric: 'l2' });
     const optimizer = { kind: 'sgd', learningRate: 0.1, weightDecay: 0.05, momentum: 0.9 };
@@ -205,13 +211,16 @@ describe('a fault', () => {
     ['train.optimizer.kind=sdg', 'train.optimizer.kind: expected one of adam, sgd, got "sdg".'],
     ['index.metric=cosin', 'index.metric: expected one of cosine, innerProduct, l2, got "cosin".'],
     ['train.epochs=many', 'train.epochs: expected number, got "many"'],
-    ['train.epochs=0', 'train.epochs: expected number to be >=1, got 0'],
+    ['train.epochs=-1', 'train.epochs: expected number to be >=0, got -1'],
     ['train=5', 'train: expected object, got 5'],
   ])('as %s is named with what was probably meant', (setting, message) => {
     expect(refusal({ set: [setting] })).toContain(message);
   });
 
   it.each([
+    [['train.epochs=0'], 'train.epochs: must be at least 1, unless train.start.kind is principalAxes'],
+    [['train.supervision=views', 'views=1'], 'learns from what the views of a picture share: at least 2, got 1'],
+    [['train.start.kind=principalAxes', 'train.strategy=dataParallel'], 'train.strategy must be single'],
     [['train.epochs=2', 'train.schedule.warmupEpochs=3'], 'the warm-up must not be longer than the run'],
     [['train.loss.kind=supCon', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per label'],
     [['train.loss.kind=multiSimilarity', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per'],
