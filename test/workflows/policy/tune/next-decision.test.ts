@@ -83,7 +83,7 @@ describe('nextDecision', () => {
         const distinct = new Set(last.trials.map(({ params }) => canonical(params)));
         if (config.scheduler.kind !== 'pbt') expect(distinct.size).toBe(last.trials.length);
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
