@@ -1,17 +1,18 @@
 import type { Scalar, Tensor } from '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { TrainConfig } from '../../../contracts/training.ts';
+import type { LossConfig, TrainConfig } from '../../../contracts/training.ts';
 import { conv2d, globalAveragePool, maxPool } from '../../../lib/pipeline/layers/convolution.ts';
 import { dense } from '../../../lib/pipeline/layers/dense.ts';
 import { sizeOf } from '../../../lib/pipeline/layers/layer.ts';
-import type { Layer, RowShape } from '../../../lib/pipeline/layers/layer.ts';
-import { proxyLoss, softmaxCrossEntropy } from '../../../lib/pipeline/layers/losses.ts';
-import { flatten, l2Normalise, relu } from '../../../lib/pipeline/layers/row-wise.ts';
+import type { Layer, LossLayer, RowShape } from '../../../lib/pipeline/layers/layer.ts';
+import { softmaxCrossEntropy } from '../../../lib/pipeline/layers/losses.ts';
+import { flatten, l2Normalise, relu, unitRows } from '../../../lib/pipeline/layers/row-wise.ts';
 import { initialValues, layoutOf, sequential, toTensors, wholeGradient } from '../../../lib/pipeline/model.ts';
-import { convnet, headModel } from '../../../lib/pipeline/models.ts';
-import { HeadState } from '../../../lib/train/head-state.ts';
-import { proxySoftmax } from '../../../lib/train/losses/proxy-softmax.ts';
+import { convnet } from '../../../lib/pipeline/models.ts';
+import { headChain, isRowWise } from '../../../lib/train/head-layers.ts';
+import { HeadModel } from '../../../lib/train/head-model.ts';
+import { createLoss } from '../../../lib/train/losses/index.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
 
 const ROWS = 3;
@@ -87,29 +88,52 @@ describe.each(layers)('$name', (layer) => {
   });
 });
 
+/** Every loss that a head can be trained with. */
+const LOSSES: LossConfig[] = [
+  { kind: 'proxySoftmax', scale: 4, margin: 0.2 },
+  { kind: 'arcFace', scale: 4, margin: 0.3 },
+  { kind: 'proxyAnchor', scale: 4, margin: 0.1 },
+  { kind: 'batchHardTriplet', margin: 0.3 },
+  { kind: 'visnetTriplet', margin: 0.3, inClassShare: 0.3 },
+  { kind: 'supCon', temperature: 0.2 },
+  { kind: 'multiSimilarity', positiveScale: 2, negativeScale: 10, threshold: 0.5, margin: 0.1 },
+];
+const LABELS = Int32Array.of(2, 0, 3, 2, 0, 3, 1, 1, 3);
+const headLoss = (loss: LossConfig): LossLayer =>
+  headChain({ loss, seed: 1 }, { featureDim: 6, dim: 5, numLabels: 4 }, LABELS.length).loss;
+
 describe.each([
-  softmaxCrossEntropy('softmaxCrossEntropy')([4]),
-  proxyLoss('proxySoftmax', 4, { kind: 'proxySoftmax', scale: 4, margin: 0.2 })([5]),
-])('$name', (loss) => {
-  const labels = Int32Array.of(2, 0, 3);
-  const shapes = [[ROWS, ...loss.inputShape], ...loss.parameters.map(({ shape }) => shape)];
-  const values = shapes.map((shape, i) => normals(sizeOf(shape), randomOf(loss.name, i)));
+  { name: 'softmaxCrossEntropy', loss: softmaxCrossEntropy('softmaxCrossEntropy')([4]) },
+  ...LOSSES.map((config) => ({ name: config.kind, loss: headLoss(config) })),
+])('$name', ({ name, loss }) => {
+  const shapes = [[LABELS.length, ...loss.inputShape], ...loss.parameters.map(({ shape }) => shape)];
+  const values = shapes.map((shape, i) => normals(sizeOf(shape), randomOf(name, i)));
+  /** A head's loss is of unit rows. */
+  const of = ([input, ...parameters]: Tensor[], labels = LABELS): Scalar =>
+    loss.loss(tf, unitRows(tf, input!), labels, parameters, 3);
 
   it('has the gradients that central differences measure', () => {
-    const of = ([input, ...parameters]: Tensor[]): Scalar => loss.loss(tf, input!, labels, parameters);
-    expect(gradientError(of, shapes, values)).toBeLessThan(5e-3);
+    expect(gradientError((given) => of(given), shapes, values)).toBeLessThan(5e-3);
   });
 
-  it('is the mean over rows, whichever are taken together', () => {
-    const of = (rows: number[]): number =>
+  it('is a mean over rows, whichever are taken together, where it says so', () => {
+    const at = (rows: number[]): number =>
       tf.tidy(() => {
         const [input, ...parameters] = values.map((each, i) => tf.tensor(each, [...shapes[i]!]));
-        const taken = tf.gather(input!, rows);
-        const own = Int32Array.from(rows, (row) => labels[row]!);
-        return loss.loss(tf, taken, own, parameters).dataSync()[0]!;
+        const labels = Int32Array.from(rows, (row) => LABELS[row]!);
+        return of([tf.gather(input!, rows), ...parameters], labels).dataSync()[0]!;
       });
-    expect((of([0, 1]) * 2 + of([2])) / 3).toBeCloseTo(of([0, 1, 2]), 5);
+    const all = [...LABELS.keys()];
+    const [some, rest] = [all.slice(0, 5), all.slice(5)];
+    const mean = (at(some) * some.length + at(rest) * rest.length) / all.length;
+    if (loss.isRowWise) expect(mean).toBeCloseTo(at(all), 5);
+    else expect(Math.abs(mean - at(all))).toBeGreaterThan(1e-3);
   });
+});
+
+it('knows of each loss whether it may be taken in parts', () => {
+  expect(LOSSES.filter(isRowWise).map(({ kind }) => kind)).toEqual(['proxySoftmax', 'arcFace']);
+  for (const loss of LOSSES) expect(headLoss(loss).isRowWise).toBe(isRowWise(loss));
 });
 
 describe('sequential', () => {
@@ -136,33 +160,36 @@ describe('sequential', () => {
   });
 });
 
-it('has the loss and gradients of the head as one process trains it', () => {
-  const shape = { featureDim: 6, dim: 4, numLabels: 3 };
-  const loss = { kind: 'proxySoftmax', scale: 8, margin: 0.1 } as const;
-  const model = headModel(shape, loss);
-  const values = initialValues(model, 1);
-  const [kernel, bias, proxies] = tf.tidy(() =>
-    toTensors(tf, model, values).map((tensor) => Float32Array.from(tensor.dataSync())),
-  );
-  const inputs = normals(5 * 6, randomOf('inputs'));
-  const labels = Int32Array.of(0, 1, 2, 1, 0);
-  const config = { loss, optimizer: { kind: 'sgd' } } as unknown as TrainConfig;
-  const named = { kernel: kernel!, bias: bias!, proxies: proxies! };
-  const head = new HeadState(tf, config, shape, { values: named, firstMoments: {}, secondMoments: {} });
+describe.each([
+  { name: 'a projection', hidden: [] },
+  { name: 'hidden layers', hidden: [7, 5] },
+])('the chain of a head with $name', ({ hidden }) => {
+  it.each(LOSSES)('has the loss and gradients of the head as one process trains it: $kind', (loss) => {
+    const shape = { featureDim: 6, hidden, dim: 4, numLabels: 4 };
+    const config = { loss, seed: 1 } as TrainConfig;
+    const model = headChain(config, shape, LABELS.length);
+    const values = initialValues(model, 1);
+    const inputs = normals(LABELS.length * 6, randomOf('inputs'));
+    const names = [...hidden.map((_, i) => `hidden${i + 1}.`), ''].flatMap((of) => [`${of}kernel`, `${of}bias`]);
+    if (model.loss.parameters.length > 0) names.push('proxies');
+    const own = tf.tidy(() => toTensors(tf, model, values).map((tensor) => Float32Array.from(tensor.dataSync())));
+    const head = new HeadModel(tf, loss, shape, Object.fromEntries(names.map((each, i) => [each, own[i]!])));
 
-  const expected = head.gradients(() =>
-    proxySoftmax(loss)({
-      tf,
-      embeddings: head.embed(tf.tensor2d(inputs, [5, 6])),
-      labels,
-      proxies: head.proxies(),
-      random: () => 0,
-    }),
-  );
-  const made = wholeGradient(tf, model, values, { inputs, labels });
+    const expected = head.gradients(() =>
+      createLoss(loss)({
+        tf,
+        embeddings: head.embed(tf.tensor2d(inputs, [LABELS.length, 6])),
+        labels: LABELS,
+        proxies: head.proxies(),
+        random: randomOf(1, 'loss', 2),
+      }),
+    );
+    const made = wholeGradient(tf, model, values, { inputs, labels: LABELS, step: 2 });
 
-  expect(made.loss).toBeCloseTo(expected.loss.dataSync()[0]!, 6);
-  const flat = ['kernel', 'bias', 'proxies'].flatMap((name) => [...expected.gradients[name]!.dataSync()]);
-  flat.forEach((value, i) => expect(made.gradient[i]).toBeCloseTo(value, 6));
-  head.dispose();
+    expect(made.loss).toBeCloseTo(expected.loss.dataSync()[0]!, 6);
+    const flat = names.flatMap((each) => [...expected.gradients[each]!.dataSync()]);
+    expect(flat).toHaveLength(made.gradient.length);
+    flat.forEach((value, i) => expect(made.gradient[i]).toBeCloseTo(value, 6));
+    head.dispose();
+  });
 });

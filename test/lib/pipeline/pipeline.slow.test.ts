@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { LossConfig } from '../../../contracts/training.ts';
 import { cutByHand } from '../../../lib/pipeline/cut.ts';
 import { conv2d, maxPool } from '../../../lib/pipeline/layers/convolution.ts';
 import { dense } from '../../../lib/pipeline/layers/dense.ts';
@@ -8,13 +9,13 @@ import { flatten, relu } from '../../../lib/pipeline/layers/row-wise.ts';
 import type { TensorFrame } from '../../../lib/pipeline/link.ts';
 import { initialValues, sequential, wholeGradient } from '../../../lib/pipeline/model.ts';
 import type { Model, ModelPart } from '../../../lib/pipeline/model.ts';
-import { headModel } from '../../../lib/pipeline/models.ts';
 import { freshState } from '../../../lib/pipeline/part-state.ts';
 import type { ScheduleKind } from '../../../lib/pipeline/schedule.ts';
 import { PipelineStage } from '../../../lib/pipeline/stage.ts';
 import { pipelineTraffic } from '../../../lib/pipeline/traffic.ts';
 import { createOptimizer } from '../../../lib/sync/optimizer.ts';
 import type { OptimizerConfig } from '../../../lib/sync/protocol.ts';
+import { headChain } from '../../../lib/train/head-layers.ts';
 import { normals, randomOf } from '../../../lib/train/random.ts';
 import { linkPair } from './memory-link.ts';
 
@@ -44,8 +45,10 @@ function smallConvnet(): Model {
   );
 }
 
-function smallHead(): Model {
-  return headModel({ featureDim: 12, dim: 6, numLabels: NUM_LABELS }, { kind: 'proxySoftmax', scale: 8, margin: 0.1 });
+const PROXIES: LossConfig = { kind: 'proxySoftmax', scale: 8, margin: 0.1 };
+
+function smallHead(loss = PROXIES, hidden: number[] = []): Model {
+  return headChain({ loss, seed: SEED }, { featureDim: 12, hidden, dim: 6, numLabels: NUM_LABELS }, NUM_ROWS);
 }
 
 const rateAt = (step: number): number => 0.02 / (1 + step / 10);
@@ -64,7 +67,7 @@ function trainWhole(model: Model, optimizer: OptimizerConfig): { values: Float32
   const kernels = decaying(model);
   const update = createOptimizer(optimizer, kernels, state.values.length);
   const losses = Array.from({ length: NUM_STEPS }, (_, step) => {
-    const { loss, gradient } = wholeGradient(tf, model, state.values, batchOf(model, step));
+    const { loss, gradient } = wholeGradient(tf, model, state.values, { ...batchOf(model, step), step });
     update(state, gradient, { learningRate: rateAt(step), numUpdates: step });
     return loss;
   });
@@ -151,11 +154,12 @@ describe.each([
   { name: 'a convolutional network', model: smallConvnet(), optimizer: SGD },
   { name: 'a convolutional network under Adam', model: smallConvnet(), optimizer: ADAM },
   { name: 'the head with proxies under Adam', model: smallHead(), optimizer: ADAM },
+  { name: 'a head with hidden layers', model: smallHead({ ...PROXIES, kind: 'arcFace' }, [9, 7]), optimizer: ADAM },
 ])('a pipeline of $name', ({ model, optimizer }) => {
   const whole = () => trainWhole(model, optimizer);
   const cuts =
     model.layers.length > 3
-      ? [[0], [0, 3], [0, 5], [0, 1, 4], [0, 2, 4, 7]]
+      ? [[0], [0, 3], [0, 5], [0, 1, 4], [0, 2, 4, model.layers.length]]
       : [
           [0, 1],
           [0, 1, 2],
@@ -197,6 +201,32 @@ describe.each([
     });
     expect(new Set(tensorsByStep).size).toBe(1);
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe.each<LossConfig>([
+  { kind: 'proxyAnchor', scale: 8, margin: 0.1 },
+  { kind: 'batchHardTriplet', margin: 0.3 },
+  { kind: 'visnetTriplet', margin: 0.3, inClassShare: 0.3 },
+  { kind: 'supCon', temperature: 0.2 },
+  { kind: 'multiSimilarity', positiveScale: 2, negativeScale: 10, threshold: 0.5, margin: 0.1 },
+])('a pipeline that ends in a loss over whole batches, $kind', (loss) => {
+  it('learns what one machine learns, however it is cut, and keeps the number of tensors', async () => {
+    const model = smallHead(loss, [7]);
+    const expected = trainWhole(model, ADAM);
+    expect(distance(expected.values, initialValues(model, SEED))).toBeGreaterThan(0.05);
+    // The last cut leaves the last stage nothing but the loss.
+    for (const starts of [[0], [0, 2], [0, 1, 3], [0, 2, 4]]) {
+      const run = await trainPipeline(model, ADAM, { starts, schedule: 'gpipe', numMicroBatches: 3 });
+      expect(distance(run.values, expected.values), `cut ${starts.join()}`).toBeLessThan(TOLERANCE);
+      expect(distance(run.losses, expected.losses), `cut ${starts.join()}`).toBeLessThan(TOLERANCE);
+      expect(new Set(run.tensorsByStep).size).toBe(1);
+    }
+  });
+
+  it('refuses a schedule that goes backward before all is forward', async () => {
+    const shape = { starts: [0, 2], schedule: 'oneForwardOneBackward' as const, numMicroBatches: 3 };
+    await expect(trainPipeline(smallHead(loss), ADAM, shape)).rejects.toThrow(/Expected the schedule gpipe/);
   });
 });
 
