@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { AnnMachine } from '../../contracts/ann.ts';
+import { startBlockProduct } from './block-product.ts';
 import { startKernelThreads } from './kernel-threads.ts';
 
 /** Fewer rows are done before threads have started. */
@@ -12,4 +13,14 @@ export async function withThreads<T>(numRows: number, use: (machine: AnnMachine)
   await using threads = startKernelThreads(cores);
   // Awaited here: the threads are ended as soon as this function is left.
   return await use({ threads });
+}
+
+/**
+ * As {@link withThreads}, and a block product with them, also on one core. For what runs in a process of its own: that is the only way to
+ * stop it in the middle.
+ */
+export async function withProducts<T>(numRows: number, use: (machine: AnnMachine) => Promise<T>): Promise<T> {
+  if (numRows < WORTH_ROWS) return use({});
+  await using blockProduct = startBlockProduct(availableParallelism());
+  return await withThreads(numRows, (machine) => use({ ...machine, blockProduct }));
 }

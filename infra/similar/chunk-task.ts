@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { AnnMachine } from '../../contracts/ann.ts';
-import { withThreads } from '../ann/with-threads.ts';
+import { withProducts, withThreads } from '../ann/with-threads.ts';
 import { answerTask } from '../shards/answer-task.ts';
 import { openShard } from '../shards/shard.ts';
 import type { Shard, ShardFiles } from '../shards/shard.ts';
@@ -8,7 +8,7 @@ import type { SimilarChunk } from './chunks.ts';
 import { encodeNeighbours } from './neighbour-file.ts';
 import type { Neighbour } from './neighbour-file.ts';
 
-/** Input of the thread that finds one chunk's neighbours; paths are local and verified. */
+/** Input of the process that finds one chunk's neighbours; paths are local and verified. */
 export interface ChunkTaskInput {
   shards: ShardFiles[];
   chunk: SimilarChunk;
@@ -24,7 +24,9 @@ const BATCH = 256;
 await answerTask<ChunkTaskInput, { numItems: number }>(async (input, onProgress) => {
   const { shards, chunk, k } = input;
   const numRows = shards.reduce((sum, { summary }) => sum + summary.size, 0);
-  const lists = await withThreads(numRows, (machine) => neighboursOf(input, machine, onProgress));
+  // Products serve batches over exact indices; no other kind would use them.
+  const lend = shards[0]!.summary.spec.kind === 'exact' ? withProducts : withThreads;
+  const lists = await lend(numRows, (machine) => neighboursOf(input, machine, onProgress));
   await writeFile(input.outPath, encodeNeighbours(lists, k));
   return { numItems: chunk.to - chunk.from };
 });

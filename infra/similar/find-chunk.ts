@@ -3,7 +3,7 @@ import type { Artifact } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { SimilarConfig } from '../../contracts/similar.ts';
 import { withTempFolder } from '../shards/files.ts';
-import { runHeavyTask } from '../shards/heavy-task.ts';
+import { runTaskProcess } from '../shards/heavy-task.ts';
 import { fetchShard } from '../shards/load-shard.ts';
 import type { ShardStores } from '../shards/load-shard.ts';
 import type { ChunkTaskInput } from './chunk-task.ts';
@@ -42,7 +42,7 @@ export async function findSimilarChunk(input: FindChunkInput): Promise<Artifact>
     const outPath = join(folder, NEIGHBOURS_FILE);
     const { withinCategory, exact } = config;
     const task: ChunkTaskInput = { shards: files, chunk, k: lookedFor(config), withinCategory, exact, outPath };
-    const { numItems } = await runHeavyTask<{ numItems: number }>('../similar/chunk-task', task, signal, onProgress);
+    const { numItems } = await runTaskProcess<{ numItems: number }>('../similar/chunk-task', task, signal, onProgress);
     return stores.artifacts.publish({
       ...derivation,
       summary: { ...chunk, k: task.k, numItems },

@@ -130,6 +130,36 @@ describe('similar items', () => {
     });
   });
 
+  it('of many items are found by products of matrices, the same ones, and a search for them can be stopped in the middle', async () => {
+    const numItems = 6_000;
+    const many = await publishData(stores, 'many', numItems, 6);
+    const shards = (await buildShards(stores, many, 1)).map(({ id }) => id);
+    const spec = { kind: 'exact', metric: 'cosine' } as const;
+    const made = await publishIndex({ stores, ...many, model: 'model-test', spec, shards, minIndexRecall: 1 });
+    const config: SimilarConfig = { ...CONFIG, k: 5, nearDuplicateScore: null, chunkItems: 2_000 };
+    const controller = new AbortController();
+    const stopped = findSimilarChunk({
+      ...{ stores, index: made.artifact.id, config, chunk: 0 },
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+
+    const { numChunks } = await planSimilar(stores, made.artifact.id, config);
+    for (let chunk = 0; chunk < numChunks; chunk++) {
+      await findSimilarChunk({ stores, index: made.artifact.id, config, chunk });
+    }
+    const similar = await assembleSimilar({ stores, index: made.artifact.id, config });
+    const all = [...many.vectorOf];
+    for (const [id, vector] of all.filter((_, i) => i % 500 === 0)) {
+      const list = (await reader.lookup(similar.id, id)) as SimilarList;
+      const scores = all.filter(([other]) => other !== id).map(([, other]) => cosine(vector, other));
+      const truth = scores.sort((a, b) => b - a).slice(0, 5);
+      expect(list.neighbours).toHaveLength(5);
+      list.neighbours.forEach(({ score }, i) => expect(score).toBeCloseTo(truth[i]!, 5));
+    }
+  });
+
   it('are looked up in more artefacts than are kept open, whether or not one of them is there', async () => {
     const { artifact } = await run({ ...CONFIG, k: 1 });
     const id = [...data.vectorOf.keys()][0]!;
