@@ -40,6 +40,8 @@ interface BenchAnnOptions {
   python: string;
   out?: string;
   quick?: boolean;
+  rounds?: number;
+  roundSeconds?: number;
   auto?: boolean;
   recall: number;
   maxBytes?: number;
@@ -69,6 +71,8 @@ export function addBenchCommand(program: Command): void {
       .option('--auto', 'only recommend: the kind and parameters that answer soonest for --recall within --max-bytes')
       .option('--recall <share>', 'with --auto: part of the true neighbours to be found', amount(0, 1), 0.95)
       .option('--max-bytes <count>', 'with --auto: memory that an index may take', wholeNumber(1))
+      .option('--rounds <count>', 'of each measurement; the best counts (default: 5)', wholeNumber(1, 100))
+      .option('--round-seconds <seconds>', 'of one round (default: 0.25)', amount(0.01, 60))
       .option('--quick', 'fewer parameters and shorter rounds: to see it work, not to quote'),
     runBenchAnn,
   );
@@ -76,12 +80,15 @@ export function addBenchCommand(program: Command): void {
 }
 
 async function runBenchAnn(context: CommandContext, options: BenchAnnOptions): Promise<void> {
-  const { metric, k, kinds, threads, seed, python, quick = false, out } = options;
+  const { metric, k, kinds, threads, seed, python, quick = false, rounds, roundSeconds, out } = options;
   const { progress, signal } = context;
   if (options.auto === true) return recommend(context, options);
   const tasks = new Map<string, ReturnType<typeof progress.task>>();
   const result = await runBench(
-    { source: sourceOf(options), metric, k, kinds, threads, seed, quick, python: python === 'none' ? null : python },
+    {
+      ...{ source: sourceOf(options), metric, k, kinds, threads, seed, quick, rounds, roundSeconds },
+      python: python === 'none' ? null : python,
+    },
     {
       signal,
       useStores: (use) => withStores(context, use),

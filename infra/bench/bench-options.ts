@@ -16,14 +16,17 @@ export interface BenchOptions {
   threads: number;
   seed: number;
   quick: boolean;
+  /** Rounds of each measurement, and the seconds of one; default: five of a quarter of a second, of a quick run three of 80 ms. */
+  rounds?: number;
+  roundSeconds?: number;
   /** A Python with the peers; `null`: none. */
   python: string | null;
 }
 
 /** Rounds of each measurement. The best of them counts: what disturbs a round only slows it. */
-export function timingOf(quick: boolean): Timing {
-  const ways = ['single', 'batch'] as const;
-  return quick ? { rounds: 3, seconds: 0.08, ways } : { rounds: 5, seconds: 0.25, ways };
+export function timingOf({ quick, rounds, roundSeconds }: BenchOptions): Timing {
+  const usual = quick ? { rounds: 3, seconds: 0.08 } : { rounds: 5, seconds: 0.25 };
+  return { rounds: rounds ?? usual.rounds, seconds: roundSeconds ?? usual.seconds, ways: ['single', 'batch'] };
 }
 
 export const numQueriesOf = (quick: boolean): number => (quick ? 200 : 1_000);

@@ -56,7 +56,7 @@ export interface BenchDeps {
 /** Runs the sweeps of all asked kinds on one set of vectors, with the peers where there are any. */
 export async function runBench(options: BenchOptions, { useStores, signal, report }: BenchDeps): Promise<BenchResult> {
   const { kinds, k, seed, threads, quick } = options;
-  const timing = timingOf(quick);
+  const timing = timingOf(options);
   const data = await loadDataset(options, useStores, signal);
   if (data.rows.size < k) {
     throw new LookalikeError('invalidInput', `Expected at least k = ${k} vectors to search, got ${data.rows.size}.`);
