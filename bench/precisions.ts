@@ -79,7 +79,7 @@ const makers = new Map<string, () => Promise<VariantFiles>>([
   ['int8 percentile 99.99', () => int8({ calibration: { kind: 'percentile', share: 0.9999 } })],
   ['int8 percentile 99.999', () => int8({ calibration: { kind: 'percentile', share: 0.99999 } })],
   ['int8 meanSquares', () => int8({ calibration: { kind: 'meanSquares' } })],
-  ['int8 7-bit weights', () => int8({ weightLevels: 63 })],
+  ['int8 8-bit weights', () => int8({ weightLevels: 127 })],
   ['int8 float stem', () => int8({ keepFloat: [convNames()[0]!] })],
   ['int8 float last', () => int8({ keepFloat: [convNames().at(-1)!] })],
   ['int8 float stem+first block', () => int8({ keepFloat: convNames().slice(0, 3) })],

@@ -11,11 +11,14 @@ export type Int8Settings = {
   keepFloat: string[];
 };
 
-/** Chosen by measurement (docs/results.md, "Models elsewhere"). */
+/**
+ * Weights keep to 63 levels: processors without VNNI instructions add pairs of u8 x i8 products within 16 bits and cut off what is
+ * beyond, so that 127 levels would give other vectors there than elsewhere. What each setting costs: docs/results.md, "Models elsewhere".
+ */
 export const INT8_DEFAULTS: Int8Settings = {
   calibration: { kind: 'minMax' },
   numPictures: 128,
-  weightLevels: 127,
+  weightLevels: 63,
   keepFloat: [],
 };
 

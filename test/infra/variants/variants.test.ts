@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InferenceSession } from 'onnxruntime-node';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Artifact, ArtifactStore, BlobStore } from '../../../contracts/artifacts.ts';
 import type { SnapshotRow } from '../../../contracts/catalogue.ts';
@@ -22,6 +22,7 @@ import { sampleSnapshot } from '../../../infra/variants/sample-snapshot.ts';
 import { qualityOf } from '../../../infra/variants/variant-quality.ts';
 import { decodeModel } from '../../../lib/export/onnx-proto.ts';
 import { affineOf, roundTrip } from '../../../lib/export/quantise/affine.ts';
+import { preprocess } from '../../../lib/images/preprocess.ts';
 import { plainTf } from '../../lib/export/tfjs.ts';
 import { checkByOnnx, hasOnnxChecker } from '../../support/onnx-checker.ts';
 import {
@@ -169,6 +170,21 @@ describe('variants of a model', () => {
     const ops = decodeModel(await readFile(optimised)).graph.node.map(({ op_type: op }) => op);
     expect(ops.filter((op) => op === 'QLinearConv')).toHaveLength(2);
     expect(ops).not.toContain('Conv');
+  });
+
+  it('compute on integers what they say, whatever the processor does with sums of products', async () => {
+    const bytes = await bytesOf(variants.int8);
+    const { size } = SMALL;
+    const embed = async (picture: Buffer, graphOptimizationLevel: 'all' | 'disabled'): Promise<Float32Array> => {
+      const session = await InferenceSession.create(bytes, { graphOptimizationLevel, logSeverityLevel: 3 });
+      const image = new Tensor('float32', await preprocess(picture, SMALL), [1, 3, size, size]);
+      const { embedding } = await session.run({ image });
+      await session.release();
+      return embedding!.data as Float32Array;
+    };
+    // Unoptimised, each node of the graph is computed in f32 as it stands.
+    const each = (level: 'all' | 'disabled') => Promise.all(pictures.map((picture) => embed(picture, level)));
+    expect(agreementOf(await each('disabled'), await each('all')).minCosine).toBeGreaterThan(0.9999);
   });
 
   it('are of halves or bytes', async () => {
