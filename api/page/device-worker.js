@@ -1,4 +1,4 @@
-/* global self, createImageBitmap, OffscreenCanvas, Uint8Array, Float32Array */
+/* global self, createImageBitmap, OffscreenCanvas */
 import * as ort from '/page/ort/ort.wasm.min.mjs';
 import { planResample } from './shared/resample-plan.js';
 import { resample } from './shared/resample.js';

@@ -1,4 +1,4 @@
-/* global FormData, Headers, URL, TextDecoder, Uint8Array, fetch, sessionStorage */
+/* global FormData, Headers, URL, TextDecoder, fetch, sessionStorage */
 
 /** Speaks with the API: one place for the key, for problems in words, and for the event stream. */
 

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
 import type { FinetuneInput, FinetuneOutput, FinetuneProgress } from '../../contracts/finetune.ts';
+import type { JsonObject } from '../../contracts/json.ts';
 import type { Preprocessing } from '../../contracts/model.ts';
 import { decodeModel, encodeModel } from '../../lib/export/onnx-proto.ts';
 import type { ModelProto } from '../../lib/export/onnx-proto.ts';
@@ -27,7 +28,11 @@ const NUM_CHECK_PICTURES = 4;
 
 /** What decides a fine-tuned backbone; its checkpoints are kept under it too. */
 export function finetuneDerivation({ snapshot, backbone, config }: FinetuneInput): Derivation {
-  const settings = { stage: 'backbone', finetune: JSON.parse(JSON.stringify(config)), pixels: PIXELS_VERSION };
+  const settings = {
+    stage: 'backbone',
+    finetune: JSON.parse(JSON.stringify(config)) as JsonObject,
+    pixels: PIXELS_VERSION,
+  };
   return { kind: 'model', inputs: { snapshot, backbone }, config: settings, seed: config.seed };
 }
 

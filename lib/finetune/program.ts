@@ -1,4 +1,4 @@
-import type { Scalar, Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs';
+import type { Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { FinetuneConfig } from '../../contracts/finetune.ts';
 import type { Tf } from '../nn/tf.ts';
@@ -93,9 +93,9 @@ export class FinetuneProgram {
         const named = Object.fromEntries(list.map(({ name }, i) => [name, tensors[i]!]));
         const features = this.#dropped(runStages(tf, this.#cut.stages, x, named), step);
         const embeddings = this.#embed(features, named);
-        return this.#loss({ tf, embeddings, labels, proxies: this.#proxies(named), random }) as Tensor;
+        return this.#loss({ tf, embeddings, labels, proxies: this.#proxies(named), random });
       })(weights);
-      return { loss: made.value as Scalar, gradients: made.grads };
+      return { loss: made.value, gradients: made.grads };
     });
     try {
       const value = loss.dataSync()[0]!;

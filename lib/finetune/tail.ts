@@ -1,4 +1,4 @@
-import type { Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs';
+import type { Rank, Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs';
 import type { Tf } from '../nn/tf.ts';
 import type { ConvUnit, Stage } from './network.ts';
 
@@ -48,7 +48,7 @@ function runUnit(tf: Tf, unit: ConvUnit, x: Tensor4D, weights: Record<string, Te
 /** A 1x1 convolution is one matrix product; with its own gradient, since tfjs would take a dozen passes over the activations. */
 function pointwise(tf: Tf, x: Tensor4D, kernel: Tensor2D, bias: Tensor, relu6: boolean, isInput: boolean): Tensor4D {
   const [batch, height, width, channels] = x.shape;
-  const rows = tf.reshape(x, [batch * height * width, channels]) as Tensor2D;
+  const rows = tf.reshape<Rank.R2>(x, [batch * height * width, channels]);
   const out: [number, number, number, number] = [batch, height, width, kernel.shape[1]];
   const product = (a: Tensor2D, b: Tensor2D, c: Tensor): Tensor2D =>
     tf.fused.matMul({ a, b, bias: c, ...(relu6 && { activation: 'relu6' as const }) }) as Tensor2D;

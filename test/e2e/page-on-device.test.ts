@@ -63,7 +63,7 @@ describe.skipIf(chromiumPath === undefined)('a photo that stays on the device, i
     world = new World();
     const pictures = await emoji(...CODES);
     const vectors = await serverVectors(pictures);
-    CODES.forEach((code, i) => world.add({ id: code, title: code, vector: Array.from(vectors[i]!) }, pictures[i]!));
+    CODES.forEach((code, i) => world.add({ id: code, title: code, vector: Array.from(vectors[i]!) }, pictures[i]));
     world.table = { ...table(1, model.id), dim: vectors[0]!.length };
     app = await createApp(world.ports({ deviceModels: createDeviceModels(stores.artifacts) }), { auth: 'off' });
     await app.listen(0, '127.0.0.1');

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs';
+import type { Rank, Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { finetune } from '../../../lib/finetune/finetune.ts';
 import type { FinetuneState } from '../../../lib/finetune/state.ts';
@@ -25,7 +25,7 @@ describe('the stages that learn', () => {
     const relu6 = (y: Tensor): Tensor4D => tf.clipByValue(y as Tensor4D, 0, 6);
     const one = (y: Tensor4D, name: string): Tensor4D => {
       const [inputs, out] = w[`${name}/kernel`]!.shape as [number, number];
-      const kernel = tf.reshape(w[`${name}/kernel`]!, [1, 1, inputs, out]) as Tensor4D;
+      const kernel = tf.reshape<Rank.R4>(w[`${name}/kernel`]!, [1, 1, inputs, out]);
       return tf.add(tf.conv2d(y, kernel, 1, 'same'), w[`${name}/bias`]!);
     };
     const stem = relu6(tf.add(tf.conv2d(x, w['stem/kernel'] as Tensor4D, 2, 'same'), w['stem/bias']!));

@@ -30,7 +30,7 @@ function soften(tf: Tf, model: LayersModel): void {
           ][i]!;
           return tf.randomUniform(sides, low, high, 'float32', size + i);
         }
-        const fan = layer.getClassName() === 'DepthwiseConv2D' ? sides[0]! * sides[1]! : size / sides.at(-1)!;
+        const fan = layer.getClassName() === 'DepthwiseConv2D' ? sides[0] * sides[1]! : size / sides.at(-1)!;
         return tf.randomNormal(sides, 0, Math.sqrt(2 / fan), 'float32', size);
       });
       layer.setWeights(drawn);
