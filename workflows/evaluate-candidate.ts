@@ -40,7 +40,9 @@ export async function evaluateCandidate(
     pretrained: pretrained.quality,
     serving: serving?.quality ?? null,
   };
-  const compares = patched('compareModels') && candidate.quality.numQueries > 0;
+  // What serves has nothing to prove against itself.
+  const isOther = serving?.artifact !== candidate.artifact;
+  const compares = patched('compareModels') && candidate.quality.numQueries > 0 && isOther;
   const evaluations = {
     candidate: candidate.artifact,
     pretrained: pretrained.artifact,
