@@ -52,7 +52,7 @@ describe('switching to another generation', () => {
     const building = new LookalikeError('conflict', 'Expected generation 3 to have served before, but it is building.');
     await begin({ promote: () => Promise.reject(building), rollBack: () => Promise.reject(building) });
     const refused = await post('generations/3/promote', {});
-    expect([refused.statusCode, (refused.json() as { detail: string }).detail]).toEqual([409, building.message]);
+    expect([refused.statusCode, refused.json<{ detail: string }>().detail]).toEqual([409, building.message]);
   });
 
   it('asks for a key that may write, and names it in the record', async () => {

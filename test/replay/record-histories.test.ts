@@ -7,6 +7,7 @@ import { TASK_QUEUES } from '../../contracts/queues.ts';
 import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
 import type { SimilarItemsInput } from '../../contracts/similar.ts';
 import type { EmbedCatalogueInput, TrainInput } from '../../contracts/workflows.ts';
+import { FINETUNE_DEFAULTS } from '../../infra/recipes/finetune-defaults.ts';
 import { DATA_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
 import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { cancelRetrain, retrainResult, startRetrain } from '../../infra/temporal/retrain-client.ts';
@@ -86,6 +87,19 @@ describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () =>
     await retrainResult(env.client, cancelled.workflowId, cancelled.runId).catch(() => undefined);
     await keep('retrain-cancelled', cancelled.workflowId, cancelled.runId);
     await keep('features-child-cancelled', workflowIds.step(cancelled.workflowId, 'features'));
+    await workers.stop();
+  });
+
+  it('of fine-tuning, and of a comparison with a model over another backbone', async () => {
+    const workers = await startFakeWorkers(env, world);
+    const first = await retrain();
+    await retrainResult(env.client, first.workflowId, first.runId);
+    world.snapshot = 'snapshot-2';
+    const config = { ...retrainConfig, finetune: FINETUNE_DEFAULTS };
+    const second = await startRetrain(env.client, { catalogue, config, force: false });
+    await retrainResult(env.client, second.workflowId, second.runId);
+    await keep('retrain-finetuned', second.workflowId, second.runId);
+    await keep('finetune-child', workflowIds.step(second.workflowId, 'finetune'));
     await workers.stop();
   });
 

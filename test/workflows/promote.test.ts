@@ -29,8 +29,8 @@ beforeEach(async () => {
   stores = await openTestStores();
   world = new FakeWorld();
   catalogue = `shop-${(counter += 1)}`;
-  const { switchGeneration } = createServingActivities({ config: { dataPlane: { token: 't', host: '' } }, stores });
-  const activities = { ...fakeActivities(world), switchGeneration };
+  const real = createServingActivities({ config: { dataPlane: { token: 't', host: '' } }, stores });
+  const activities = { ...fakeActivities(world), switchGeneration: real['switchGeneration'] };
   workers = [
     await env.startWorker({ taskQueue: TASK_QUEUES.orchestrator, activities, ...bundled() }),
     await startFakeHost(env, world, `a-${catalogue}`),

@@ -3,6 +3,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TASK_QUEUES } from '../../contracts/queues.ts';
 import type { RetrainInput } from '../../contracts/workflows.ts';
+import { FINETUNE_DEFAULTS } from '../../infra/recipes/finetune-defaults.ts';
+import { DATA_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
 import {
   cancelRetrain,
   describeRetrain,
@@ -180,27 +182,62 @@ describe('retrain', () => {
 
   it.each<ActivityName>([
     'takeSnapshot',
+    'openGeneration',
     'ensureBackbone',
+    'ensurePretrained',
+    'finetuneBackbone',
     'planEmbedding',
     'embedChunk',
     'assembleEmbeddings',
     'trainHead',
+    'recordGeneration',
     'evaluateModel',
+    'describeModel',
     'compareModels',
     'applyHead',
+    'chooseIndex',
     'buildShard',
     'publishIndex',
   ])('stops on a cancel during %s and changes nothing that serves', async (step) => {
+    await (await retrain()).result();
+    const before = { ...world.serving! };
+    world.snapshot = 'snapshot-2';
+    world.calls.length = 0;
     world.stuck.add(step);
-    const run = await retrain();
+    const index = { kind: 'auto', metric: 'cosine', recall: 0.95, maxBytes: 0, seed: 1 } as const;
+    const config = { ...retrainConfig, finetune: FINETUNE_DEFAULTS, index };
+    const run = await retrain({ config });
     await vi.waitFor(() => expect(world.names()).toContain(step), { timeout: 20_000, interval: 20 });
+    await cancelRetrain(env.client, run.workflowId);
+    // What a cancelled run writes down of itself must get through.
+    if (step === 'recordGeneration') world.stuck.clear();
+    const error = await run.result().catch((reason: unknown) => reason);
+    expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
+    expect(world.serving).toEqual(before);
+    expect(world.count('serveGeneration')).toBe(0);
+    const isOpen = step !== 'takeSnapshot' && step !== 'openGeneration';
+    const expected = isOpen ? [{ status: 'failed', reasons: ['Cancelled on request.'] }] : [];
+    expect(world.generations.slice(1)).toMatchObject(expected);
+
+    world.stuck.clear();
+    expect(await (await retrain({ config })).result()).toMatchObject({ outcome: 'serving' });
+  });
+
+  it('stops on a cancel while several processes train and changes nothing that serves', async () => {
+    await (await retrain()).result();
+    const before = { ...world.serving! };
+    world.snapshot = 'snapshot-2';
+    world.gang.held = true;
+    const train = { ...retrainConfig.train, strategy: 'dataParallel', dataParallel: DATA_PARALLEL_DEFAULTS } as const;
+    const run = await retrain({ config: { ...retrainConfig, train } });
+    await vi.waitFor(() => expect([...world.gang.alive.values()].some(({ size }) => size === 4)).toBe(true), {
+      timeout: 20_000,
+      interval: 20,
+    });
     await cancelRetrain(env.client, run.workflowId);
     const error = await run.result().catch((reason: unknown) => reason);
     expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure);
-    expect(world.serving).toBeUndefined();
-    const expected = step === 'takeSnapshot' ? [] : [{ status: 'failed', reasons: ['Cancelled on request.'] }];
-    expect(world.generations).toMatchObject(expected);
-    expect(world.generations).toHaveLength(expected.length);
+    expect([world.serving, world.generations.at(-1)]).toMatchObject([before, { status: 'failed' }]);
   });
 
   it('completes when the cancel comes during the switch', async () => {
