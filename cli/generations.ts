@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Generation, GenerationSwitch } from '../contracts/serving.ts';
 import { promoteGeneration, rollBack } from '../infra/generations/promote.ts';
 import type { Switched, SwitchDeps, SwitchWish } from '../infra/generations/promote.ts';
+import { reasonsOf } from '../infra/generations/reasons.ts';
 import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
 import { handles, withStores } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
@@ -113,7 +114,7 @@ function fixed(value: unknown): string | null {
 }
 
 function noteOf({ metrics }: Generation): string | null {
-  const reasons = Array.isArray(metrics.reasons) ? metrics.reasons.join(' ') : '';
+  const reasons = reasonsOf(metrics).join(' ');
   const untrained = typeof metrics.untrained === 'string' ? 'untrained model' : '';
   const forced = metrics.override === undefined ? '' : 'FORCED';
   return [forced, untrained, reasons].filter(Boolean).join('; ') || null;

@@ -51,7 +51,7 @@ async function publish(store: ArtifactStore, compared: Compared, derivation: Der
   const candidate = await store.get(compared.candidate);
   const against = async (evaluation: string): Promise<JsonObject> => {
     const other = await store.get(evaluation);
-    const [set, otherSet] = [candidate, other].map(({ manifest }) => String(manifest.summary['set']));
+    const [set, otherSet] = [setOf(candidate), setOf(other)];
     if (set !== otherSet) {
       throw new LookalikeError(
         'conflict',
@@ -67,13 +67,23 @@ async function publish(store: ArtifactStore, compared: Compared, derivation: Der
   };
   return store.publish({
     ...derivation,
-    summary: { set: String(candidate.manifest.summary['set']) },
+    summary: { set: setOf(candidate) },
     metrics: {
       pretrained: await against(compared.pretrained),
       ...(compared.serving !== null && { serving: await against(compared.serving) }),
     },
     files: {},
   });
+}
+
+/** The hash of what an evaluation asked and searched. */
+function setOf({ id, manifest }: Artifact): string {
+  const { set } = manifest.summary;
+  if (typeof set === 'string') return set;
+  throw new LookalikeError(
+    'conflict',
+    `Expected ${id} to name its evaluation set; it does not. Evaluate the model again.`,
+  );
 }
 
 async function readOutcomes(store: ArtifactStore, evaluation: string): Promise<QueryOutcome[]> {

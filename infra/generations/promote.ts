@@ -5,6 +5,7 @@ import { rollbackTarget } from '../../lib/generations/rollback-target.ts';
 import type { Stores } from '../stores.ts';
 import { requestSwitch } from '../temporal/serve-client.ts';
 import { servingTarget } from '../temporal/serving-target.ts';
+import { reasonsOf } from './reasons.ts';
 
 /** Long enough for the largest shards to load; who waits should hear of a target that does not come up. */
 const STARTUP_MS = 45_000;
@@ -83,7 +84,8 @@ async function switchBack(
 }
 
 function neverServed({ catalogue, number, status, metrics }: Generation): LookalikeError {
-  const reasons = Array.isArray(metrics.reasons) ? ` (${metrics.reasons.join(' ')})` : '';
+  const told = reasonsOf(metrics).join(' ');
+  const reasons = told === '' ? '' : ` (${told})`;
   const way =
     status === 'building'
       ? 'Its run will switch to it; wait for that.'

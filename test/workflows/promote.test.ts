@@ -30,7 +30,8 @@ beforeEach(async () => {
   world = new FakeWorld();
   catalogue = `shop-${(counter += 1)}`;
   const real = createServingActivities({ config: { dataPlane: { token: 't', host: '' } }, stores });
-  const activities = { ...fakeActivities(world), switchGeneration: real['switchGeneration'] };
+  const switchGeneration: typeof real.switchGeneration = (input) => real.switchGeneration(input);
+  const activities = { ...fakeActivities(world), switchGeneration };
   workers = [
     await env.startWorker({ taskQueue: TASK_QUEUES.orchestrator, activities, ...bundled() }),
     await startFakeHost(env, world, `a-${catalogue}`),
