@@ -19,7 +19,7 @@ export interface ChunkTaskInput {
 }
 
 /** Queries of one batch: enough for a blocked product, few enough that progress is told often. */
-const BATCH = 256;
+const BATCH = 1_024;
 
 await answerTask<ChunkTaskInput, { numItems: number }>(async (input, onProgress) => {
   const { shards, chunk, k } = input;
