@@ -1,6 +1,7 @@
 import type { AutoSpec, IndexSpec } from '../contracts/ann.ts';
 import type { ParameterShardInput, ReplicaInput, StageOutput } from '../contracts/data-parallel.ts';
 import type { FinetuneInput, FinetuneOutput } from '../contracts/finetune.ts';
+import type { StagePartInput } from '../contracts/model-parallel.ts';
 import type { DataPlaneHost, Generation, ShardEndpoint, SwitchOrder } from '../contracts/serving.ts';
 import type { GateComparison } from '../contracts/evaluation.ts';
 import type { SimilarConfig, SimilarItemsOutput } from '../contracts/similar.ts';
@@ -103,6 +104,8 @@ export interface TrainActivities {
 export interface ReplicaActivities {
   /** Computes one slice of each step. What the stage ended in comes from rank 0; the others end with null or by a cancel. */
   trainReplica(input: ReplicaInput): Promise<StageOutput | null>;
+  /** Computes one part of a model that is cut. What the stage ended in comes from part 0; the others end with null or by a cancel. */
+  trainStagePart(input: StagePartInput): Promise<StageOutput | null>;
 }
 
 /** Parameters queue. */
@@ -111,7 +114,7 @@ export interface ParameterActivities {
   serveParameters(input: ParameterShardInput): Promise<void>;
 }
 
-/** Orchestrator queue: the records of data-parallel trainings. */
+/** Orchestrator queue: the records of trainings on several processes. */
 export interface TrainingRecordActivities {
   /** For a run whose parts have all ended. */
   forgetTraining(input: { run: string }): Promise<void>;

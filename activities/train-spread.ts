@@ -10,6 +10,7 @@ import type {
   StageOutput,
 } from '../contracts/data-parallel.ts';
 import { errorMessage } from '../contracts/errors.ts';
+import type { StagePartInput, StagePartProgress } from '../contracts/model-parallel.ts';
 import type { TrainingStore } from '../contracts/registry.ts';
 import type { Config } from '../infra/config/env.ts';
 import { beating, quick } from './heartbeat.ts';
@@ -30,11 +31,13 @@ export interface PartDeps {
   config: Config;
   /** Computes in a child process until the stage is over. */
   runReplica: (run: PartRun<ReplicaInput, ReplicaProgress>) => Promise<StageOutput | null>;
+  /** As `runReplica`, one part of a model that is cut. */
+  runStagePart: (run: PartRun<StagePartInput, StagePartProgress>) => Promise<StageOutput | null>;
   /** Serves from a child process until the signal aborts. */
   runParameterShard: (run: PartRun<ParameterShardInput, ParameterShardProgress>) => Promise<void>;
 }
 
-/** The parts of a data-parallel training. Their heartbeats carry their progress and the host. */
+/** The parts of a training on several processes. Their heartbeats carry their progress and the host. */
 export function createPartActivities(deps: PartDeps): ReplicaActivities & ParameterActivities {
   const { config } = deps;
   const host = config.workerName;
@@ -45,6 +48,13 @@ export function createPartActivities(deps: PartDeps): ReplicaActivities & Parame
         takePlace(beat, { run: input.run, role: 'replica', index: input.rank, host });
         const onProgress = (progress: ReplicaProgress): void => beat.report({ ...inFew(progress), host });
         return deps.runReplica({ config, input, attempt: attempt(), signal: beat.signal, onProgress });
+      }),
+
+    trainStagePart: (input) =>
+      beating((beat) => {
+        takePlace(beat, { run: input.run, role: 'stage', index: input.index, host });
+        const onProgress = (progress: StagePartProgress): void => beat.report({ ...inFew(progress), host });
+        return deps.runStagePart({ config, input, attempt: attempt(), signal: beat.signal, onProgress });
       }),
 
     serveParameters: (input) =>
@@ -78,6 +88,6 @@ function takePlace({ last, report }: Beating, part: PlacedPart): void {
     });
 }
 
-function named(role: PartRole, index: number): { rank: number } | { shard: number } {
-  return role === 'replica' ? { rank: index } : { shard: index };
+function named(role: PartRole, index: number): Record<string, number> {
+  return { [{ replica: 'rank', parameters: 'shard', stage: 'index' }[role]]: index };
 }

@@ -107,18 +107,21 @@ export function describeTraining(training: LiveTraining): string {
   );
 }
 
+const PART_NAMES: Record<TrainingPart['role'], string> = { replica: 'replica', parameters: 'shard', stage: 'stage' };
+
 /** Who computes what where, one line each. */
 function describeParts(parts: readonly TrainingPart[]): string {
   const orDash = (text: string | undefined | null): string => text ?? '-';
+  const isCut = parts.some(({ role }) => role === 'stage');
   return table(
-    ['PART', 'HOST', 'START', 'STEP', 'LOSS', 'STALENESS', 'KB/STEP', 'NOTE'],
-    parts.map(({ role, index, host, attempt, step, loss, staleness, bytesPerStep, note }) => [
-      role === 'replica' ? `replica ${index}${index === 0 ? ' (leads)' : ''}` : `shard ${index}`,
+    ['PART', 'HOST', 'START', 'STEP', 'LOSS', isCut ? 'HOLDS' : 'STALENESS', 'KB/STEP', 'NOTE'],
+    parts.map(({ role, index, host, attempt, holds, step, loss, staleness, bytesPerStep, note }) => [
+      `${PART_NAMES[role]} ${index}${role !== 'parameters' && index === 0 ? ' (leads)' : ''}`,
       orDash(host),
       String(attempt),
       orDash(step?.toString()),
       orDash(loss?.toFixed(4)),
-      orDash(meanStaleness(staleness)),
+      orDash(isCut ? holds : meanStaleness(staleness)),
       orDash(bytesPerStep === null ? null : (bytesPerStep / 1000).toFixed(1)),
       orDash(note),
     ]),

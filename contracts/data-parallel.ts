@@ -90,6 +90,8 @@ export interface TrainingPart {
   host: string | null;
   /** 1 until it is lost for the first time. */
   attempt: number;
+  /** Of a stage: its part of the model, in words. */
+  holds: string | null;
   step: number | null;
   /** Of a replica: that of its own slice. Of a stage: of the whole batch, where it is known. */
   loss: number | null;

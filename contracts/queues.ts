@@ -4,7 +4,7 @@ export const TASK_QUEUES = {
   orchestrator: 'lookalike-orchestrator',
   /** Head training and export; one slot per worker. */
   train: 'lookalike-train',
-  /** Replicas of data-parallel trainings. */
+  /** Replicas of data-parallel trainings, and parts of models that are cut. */
   replicas: 'lookalike-replicas',
   /** Parameter shards of data-parallel trainings. */
   parameters: 'lookalike-parameters',
@@ -20,7 +20,7 @@ export const TASK_QUEUES = {
 export const searchQueue = (host: string): string => `lookalike-search-${host}`;
 
 /**
- * How a trainer takes parts of data-parallel trainings. A part waits for the others of its run, so a part without a slot would
+ * How a trainer takes parts of trainings on several processes. A part waits for the others of its run, so a part without a slot would
  * hold up a run whose parts hold the slots that another one waits for; slots for far more runs than memory allows leave no such
  * knot. One poll at a time leaves the next part to whichever trainer asks first.
  */

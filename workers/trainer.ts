@@ -8,12 +8,13 @@ import { runFinetuning } from '../infra/finetune/run-finetuning.ts';
 import { runParameterShard } from '../infra/training/run-parameter-shard.ts';
 import { runReplica } from '../infra/training/run-replica.ts';
 import { runRung } from '../infra/training/run-rung.ts';
+import { runStagePart } from '../infra/training/run-stage-part.ts';
 import { runTraining } from '../infra/training/run-training.ts';
 import { runWorkerProcess } from './run.ts';
 
 /** Models and indices: one training at a time or parts of spread ones, and the builds. */
 await runWorkerProcess('trainer', ({ config, stores }) => {
-  const parts = createPartActivities({ config, runReplica, runParameterShard });
+  const parts = createPartActivities({ config, runReplica, runStagePart, runParameterShard });
   return {
     workers: [
       {

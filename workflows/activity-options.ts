@@ -63,11 +63,11 @@ const trainRun: ActivityOptions = {
   retry: { initialInterval: '1 second', maximumInterval: '30 seconds', maximumAttempts: 20 },
 };
 
-/** How often one part of a data-parallel training may be lost before the run is given up. */
+/** How often one part of a training on several processes may be lost before the run is given up. */
 export const MAX_PART_ATTEMPTS = 50;
 
 /**
- * One part of a data-parallel training. While it is away the others wait, so its loss is noticed and made good in seconds: the work
+ * One part of a training on several processes. While it is away the others wait, so its loss is noticed and made good in seconds: the work
  * runs in a child process, and five missed beats in a row mean that nobody is there.
  */
 const partOfRun: ActivityOptions = {

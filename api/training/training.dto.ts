@@ -35,10 +35,11 @@ const TrainProgressSchema = z.object({
   parts: z
     .array(
       z.object({
-        role: z.enum(['replica', 'parameters']),
+        role: z.enum(['replica', 'parameters', 'stage']),
         index: z.number(),
         host: z.string().nullable(),
         attempt: z.number().describe('1 until it is lost for the first time.'),
+        holds: z.string().nullable().describe('Of a stage: its part of the model.'),
         step: z.number().nullable(),
         loss: z.number().nullable(),
         bytesPerStep: z.number().nullable(),
@@ -47,7 +48,7 @@ const TrainProgressSchema = z.object({
       }),
     )
     .optional()
-    .describe('Replicas and parameter shards of a data-parallel training.'),
+    .describe('Replicas and parameter shards of a data-parallel training, or the parts of a model that is cut.'),
 });
 
 export class RetrainStatusDto extends createZodDto(

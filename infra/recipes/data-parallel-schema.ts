@@ -47,7 +47,7 @@ export function contradictionsOf(
   train: Pick<TrainConfig, 'strategy' | 'dataParallel' | 'labelsPerBatch' | 'loss'>,
 ): Contradiction[] {
   const { strategy, dataParallel, labelsPerBatch, loss } = train;
-  if (strategy === 'single') {
+  if (strategy !== 'dataParallel') {
     if (dataParallel === undefined) return [];
     return [{ path: ['strategy'], message: 'train.dataParallel says how strategy dataParallel works; choose it' }];
   }

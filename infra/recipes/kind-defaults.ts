@@ -1,6 +1,12 @@
 import type { AutoSpec, IndexSpec, IvfCodes } from '../../contracts/ann.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { DataParallelConfig, HeadStart, LossConfig, TrainConfig } from '../../contracts/training.ts';
+import type {
+  DataParallelConfig,
+  HeadStart,
+  LossConfig,
+  ModelParallelConfig,
+  TrainConfig,
+} from '../../contracts/training.ts';
 
 type Parameters<T extends { kind: string }> = { [K in T['kind']]: Omit<Extract<T, { kind: K }>, 'kind'> };
 
@@ -41,6 +47,15 @@ export const DATA_PARALLEL_DEFAULTS: DataParallelConfig = {
   exchange: { kind: 'parameterServer', ...EXCHANGE_DEFAULTS.parameterServer },
   mode: { kind: 'sync', ...MODE_DEFAULTS.sync },
   compression: { kind: 'none' },
+};
+
+/** How a model is cut when it is only said that it is; the schedule is the one that goes with every loss. */
+export const MODEL_PARALLEL_DEFAULTS: ModelParallelConfig = {
+  stages: 2,
+  cut: 'auto',
+  microBatches: 4,
+  schedule: 'gpipe',
+  classifierParts: 1,
 };
 
 /** What codes of an inverted file are given when only their kind is chosen. */

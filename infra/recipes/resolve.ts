@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { RetrainConfig } from '../../contracts/training.ts';
+import type { RetrainConfig, TrainConfig } from '../../contracts/training.ts';
 import { explainIssues } from './explain.ts';
 import { FINETUNE_DEFAULTS } from './finetune-defaults.ts';
-import { DATA_PARALLEL_DEFAULTS, KINDS } from './kind-defaults.ts';
+import { DATA_PARALLEL_DEFAULTS, KINDS, MODEL_PARALLEL_DEFAULTS } from './kind-defaults.ts';
 import { nearest } from './nearest.ts';
 import { RECIPES } from './recipes.ts';
 import { RetrainConfigSchema } from './schema.ts';
@@ -47,7 +47,10 @@ export function resolveRetrainConfig({ recipe = 'default', base, file, set = [] 
   // All settings at once: which of them stands first must not decide what a change of kind leaves of the others.
   const settings = set.map(parseSetting).reduce((all, next) => merged(all, next, null), {});
   const asked = merged(merged({}, overrides, null), settings, null);
-  const spread = isSpread(asked) ? merged(SPREAD, recipeConfig, null) : recipeConfig;
+  const spread = [SPREAD, CUT].reduce(
+    (config, { strategy, defaults }) => (isAsked(strategy, asked) ? merged(defaults, config, null) : config),
+    recipeConfig,
+  );
   const known = isPlainObject(asked['finetune']) ? merged(FINETUNED, spread, null) : spread;
   return checkedConfig(merged(merged(known, overrides, ''), settings, ''), known);
 }
@@ -66,15 +69,24 @@ export function checkedConfig(config: JsonObject, known: JsonObject): RetrainCon
   return parsed.data;
 }
 
-const SPREAD: JsonObject = {
-  train: { dataParallel: structuredClone(DATA_PARALLEL_DEFAULTS) as unknown as JsonObject },
-};
+/** A strategy over several processes, and what it takes by default under the key of its name. */
+interface Spread {
+  strategy: Exclude<TrainConfig['strategy'], 'single'>;
+  defaults: JsonObject;
+}
+
+const SPREAD = spreadOf('dataParallel', DATA_PARALLEL_DEFAULTS);
+const CUT = spreadOf('modelParallel', MODEL_PARALLEL_DEFAULTS);
+
+function spreadOf(strategy: Spread['strategy'], defaults: object): Spread {
+  return { strategy, defaults: { train: { [strategy]: structuredClone(defaults) as JsonObject } } };
+}
 
 const FINETUNED: JsonObject = { finetune: structuredClone(FINETUNE_DEFAULTS) as unknown as JsonObject };
 
-/** Whether overrides spread the training over processes, or say how. */
-function isSpread({ train }: JsonObject): boolean {
-  return isPlainObject(train) && (train['strategy'] === 'dataParallel' || train['dataParallel'] !== undefined);
+/** Whether overrides choose a strategy, or say how it works. */
+function isAsked(strategy: Spread['strategy'], { train }: JsonObject): boolean {
+  return isPlainObject(train) && (train['strategy'] === strategy || train[strategy] !== undefined);
 }
 
 function readConfigFile(path: string): unknown {

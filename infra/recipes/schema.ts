@@ -5,6 +5,7 @@ import type { RetrainConfig } from '../../contracts/training.ts';
 import { usesProxies } from '../../lib/train/losses/index.ts';
 import { DataParallelSchema, contradictionsOf } from './data-parallel-schema.ts';
 import { finetuneSchema } from './finetune-schema.ts';
+import { ModelParallelSchema, cutContradictionsOf } from './model-parallel-schema.ts';
 
 const share = z.number().min(0).max(1);
 const count = z.int().min(1);
@@ -40,8 +41,10 @@ const Start = z.discriminatedUnion('kind', [
 
 const Train = z
   .strictObject({
-    strategy: z.enum(['single', 'dataParallel']),
+    strategy: z.enum(['single', 'dataParallel', 'modelParallel']),
     dataParallel: DataParallelSchema.optional(),
+    modelParallel: ModelParallelSchema.optional(),
+    hidden: z.array(count.max(65_536)).max(8).optional(),
     supervision: z.enum(SUPERVISIONS).optional(),
     start: Start.optional(),
     dim: count.max(4096),
@@ -72,6 +75,11 @@ const Train = z
     path: ['start', 'kind'],
     message: 'principalAxes are found by one process: train.strategy must be single',
   })
+  .refine(({ start, hidden = [] }) => start?.kind !== 'principalAxes' || hidden.length === 0, {
+    path: ['start', 'kind'],
+    message:
+      'principalAxes are those of the features: a projection of hidden layers has none, so train.hidden must be empty',
+  })
   .refine(({ schedule, epochs }) => schedule.warmupEpochs <= epochs, {
     path: ['schedule', 'warmupEpochs'],
     message: 'the warm-up must not be longer than the run (epochs)',
@@ -85,7 +93,8 @@ const Train = z
     message: 'learningRate x weightDecay must stay below 1, or each step would erase the weights',
   })
   .superRefine((train, context) => {
-    for (const { path, message } of contradictionsOf(train)) context.addIssue({ code: 'custom', path, message });
+    for (const { path, message } of [...contradictionsOf(train), ...cutContradictionsOf(train)])
+      context.addIssue({ code: 'custom', path, message });
   });
 
 const Index = z.discriminatedUnion('kind', [

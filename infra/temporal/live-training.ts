@@ -1,12 +1,13 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { partOf } from '../../contracts/data-parallel.ts';
+import { partId, partOf } from '../../contracts/data-parallel.ts';
 import type {
   LiveTraining,
   ParameterShardProgress,
   ReplicaProgress,
   TrainingPart,
 } from '../../contracts/data-parallel.ts';
+import type { StagePartProgress } from '../../contracts/model-parallel.ts';
 import type { TrainProgress } from '../../contracts/training.ts';
 
 type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
@@ -26,14 +27,18 @@ export async function liveTraining(client: Client, trainWorkflowId: string): Pro
   if (about?.status.name !== 'RUNNING') return undefined;
   const pending = about.raw.pendingActivities ?? [];
   const parts = pending.flatMap((activity) => partFrom(activity) ?? []).sort(byPlace);
-  const lead = parts.length === 0 ? pending[0] : pending.find(({ activityId }) => activityId === 'replica-0');
+  const lead = parts.length === 0 ? pending[0] : pending.find(({ activityId }) => LEADS.includes(activityId ?? ''));
   const progress = lead && (heartbeatOf(lead) as LeadBeat | null);
   // Until its first step an attempt's heartbeats carry nothing, or only where it is.
   if (progress?.step === undefined) return undefined;
   return parts.length === 0 ? progress : { ...progressOf(progress), parts };
 }
 
-type LeadBeat = TrainProgress & Partial<ReplicaProgress>;
+const LEADS = [partId('replica', 0), partId('stage', 0)];
+
+type LeadBeat = TrainProgress & Partial<ReplicaProgress | StagePartProgress>;
+/** What any part may tell. */
+type Beat = Partial<ReplicaProgress & ParameterShardProgress & StagePartProgress> & { host?: string };
 
 /** What any training tells; the rest stands with its part. */
 function progressOf(beat: LeadBeat): TrainProgress {
@@ -45,11 +50,12 @@ function progressOf(beat: LeadBeat): TrainProgress {
 function partFrom(activity: Pending): TrainingPart | undefined {
   const part = partOf(activity.activityId ?? '');
   if (part === undefined) return undefined;
-  const beat = heartbeatOf(activity) as (Partial<ReplicaProgress & ParameterShardProgress> & { host?: string }) | null;
+  const beat = heartbeatOf(activity) as Beat | null;
   return {
     ...part,
     host: beat?.host ?? null,
     attempt: activity.attempt ?? 1,
+    holds: beat?.holds ?? null,
     step: beat?.step ?? null,
     loss: beat?.loss ?? null,
     bytesPerStep: beat?.bytesPerStep ?? null,
@@ -58,7 +64,7 @@ function partFrom(activity: Pending): TrainingPart | undefined {
   };
 }
 
-/** Replicas first, each kind in order. */
+/** What computes first, each kind in order. */
 function byPlace(a: TrainingPart, b: TrainingPart): number {
   return b.role.localeCompare(a.role) || a.index - b.index;
 }

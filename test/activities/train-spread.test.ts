@@ -7,6 +7,7 @@ import type { PartDeps } from '../../activities/train-spread.ts';
 import { FIRST_STAGE } from '../../contracts/data-parallel.ts';
 import type { ParameterShardProgress, ReplicaInput, ReplicaProgress } from '../../contracts/data-parallel.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import type { StagePartProgress } from '../../contracts/model-parallel.ts';
 
 const replica: ReplicaInput = { run: 'r/judged', rank: 1, stage: FIRST_STAGE, train: {} as ReplicaInput['train'] };
 const output = { output: { model: 'model-1', reused: false, metrics: {} }, next: null };
@@ -14,7 +15,10 @@ const output = { output: { model: 'model-1', reused: false, metrics: {} }, next:
 function activities(deps: Partial<PartDeps>) {
   const absent = () => Promise.reject(new Error('This part was not asked for.'));
   const config = { workerName: 'trainer-1' } as PartDeps['config'];
-  return createPartActivities({ config, runReplica: absent, runParameterShard: absent, ...deps });
+  return createPartActivities({
+    ...{ config, runReplica: absent, runStagePart: absent, runParameterShard: absent },
+    ...deps,
+  });
 }
 
 /** An environment whose workflow keeps the signals it gets, or takes none. */
@@ -72,22 +76,43 @@ describe('a part of a spread training', () => {
     expect(beats.at(-1)).toEqual({ ...progress, host: 'trainer-1' });
   });
 
-  it.each(['trainReplica', 'serveParameters'] as const)('%s stops on a cancel and ends as cancelled', async (name) => {
-    const { env } = open();
-    const stopped = vi.fn();
-    const untilAborted = ({ signal }: { signal: AbortSignal }): Promise<never> =>
-      new Promise((_, reject) => {
-        signal.addEventListener('abort', () => {
-          stopped();
-          reject(new LookalikeError('cancelled', 'The part was called off.'));
-        });
-        env.cancel('CANCELLED');
-      });
-    const run = activities({ runReplica: untilAborted, runParameterShard: untilAborted });
-    const part = env.run(() => run[name]({ ...replica, shard: 0 }) as Promise<unknown>);
-    await expect(part).rejects.toBeInstanceOf(CancelledFailure);
-    expect(stopped).toHaveBeenCalledOnce();
+  it('of a model says which it is, and carries what it holds', async () => {
+    const { env, beats, signals } = open();
+    const frame = { index: 2, step: 3, holds: 'labels 4 to 7', recallByEpoch: [] } as unknown as StagePartProgress;
+    const run = activities({
+      runStagePart({ input, attempt, onProgress }) {
+        expect([input.index, attempt]).toEqual([2, 1]);
+        onProgress(frame);
+        return Promise.resolve(null);
+      },
+    });
+    expect(await env.run(() => run.trainStagePart({ ...replica, index: 2 }))).toBeNull();
+    expect(beats.slice(1)).toEqual([
+      { index: 2, host: 'trainer-1' },
+      { ...frame, host: 'trainer-1' },
+    ]);
+    expect(signals).toEqual([{ run: 'r/judged', role: 'stage', index: 2, host: 'trainer-1' }]);
   });
+
+  it.each(['trainReplica', 'trainStagePart', 'serveParameters'] as const)(
+    '%s stops on a cancel and ends as cancelled',
+    async (name) => {
+      const { env } = open();
+      const stopped = vi.fn();
+      const untilAborted = ({ signal }: { signal: AbortSignal }): Promise<never> =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            stopped();
+            reject(new LookalikeError('cancelled', 'The part was called off.'));
+          });
+          env.cancel('CANCELLED');
+        });
+      const run = activities({ runReplica: untilAborted, runStagePart: untilAborted, runParameterShard: untilAborted });
+      const part = env.run(() => run[name]({ ...replica, shard: 0, index: 0 }) as Promise<unknown>);
+      await expect(part).rejects.toBeInstanceOf(CancelledFailure);
+      expect(stopped).toHaveBeenCalledOnce();
+    },
+  );
 
   it.each([
     ['nonFinite', true],

@@ -267,7 +267,7 @@ export function running(): RetrainStatus {
       parts: [
         {
           ...{ role: 'replica', index: 0, host: 'trainer-1', attempt: 2, step: 30, loss: 0.42 },
-          ...{ bytesPerStep: 1000, staleness: [30], note: null },
+          ...{ holds: null, bytesPerStep: 1000, staleness: [30], note: null },
         },
       ],
     },

@@ -8,6 +8,7 @@ const part: TrainingPart = {
   index: 0,
   host: 'trainer-1',
   attempt: 2,
+  holds: null,
   step: 40,
   loss: 0.12345,
   bytesPerStep: 81_234,
@@ -34,6 +35,17 @@ describe('a spread training', () => {
       .map((line) => line.trim().split(/ {2,}/));
     expect(lines).toContainEqual(['replica 0 (leads)', 'trainer-1', '2', '40', '0.1235', '0.25', '81.2', part.note]);
     expect(lines).toContainEqual(['shard 0', '-', '1', '40', '-', '-', '-', '-']);
+  });
+
+  it('of a model that is cut says what each part holds', () => {
+    const stage: TrainingPart = { ...part, role: 'stage', holds: 'projection, embedding', staleness: [], note: null };
+    const parts = [stage, { ...stage, index: 1, loss: null, holds: 'labels 0 to 9' }];
+    const lines = describeRun({ ...view, training: { ...training, parts } })
+      .split('\n')
+      .map((line) => line.trim().split(/ {2,}/));
+    expect(lines).toContainEqual(['PART', 'HOST', 'START', 'STEP', 'LOSS', 'HOLDS', 'KB/STEP', 'NOTE']);
+    expect(lines).toContainEqual(['stage 0 (leads)', 'trainer-1', '2', '40', '0.1235', stage.holds, '81.2', '-']);
+    expect(lines).toContainEqual(['stage 1', 'trainer-1', '2', '40', '-', 'labels 0 to 9', '81.2', '-']);
   });
 
   it('of one process is shown as one line', () => {

@@ -8,7 +8,7 @@ import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
 import type { SimilarItemsInput } from '../../contracts/similar.ts';
 import type { EmbedCatalogueInput, TrainInput } from '../../contracts/workflows.ts';
 import { FINETUNE_DEFAULTS } from '../../infra/recipes/finetune-defaults.ts';
-import { DATA_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
+import { DATA_PARALLEL_DEFAULTS, MODEL_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
 import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { cancelRetrain, retrainResult, startRetrain } from '../../infra/temporal/retrain-client.ts';
 import { requestSwitch } from '../../infra/temporal/serve-client.ts';
@@ -172,6 +172,24 @@ describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () =>
     await cancelled.cancel();
     await cancelled.result().catch(() => undefined);
     await keep('train-spread-cancelled', 'train-spread-cancelled');
+    await workers.stop();
+  });
+
+  it('of a model cut over processes', async () => {
+    const workers = await startFakeWorkers(env, world);
+    const modelParallel = { ...MODEL_PARALLEL_DEFAULTS, classifierParts: 2 };
+    const input: TrainInput = {
+      ...{ catalogue, snapshot: 'snapshot-1', features: 'embeddings-1', backbone: 'model-backbone' },
+      config: { ...retrainConfig.train, strategy: 'modelParallel', modelParallel },
+    };
+    const killed = (): ApplicationFailure => ApplicationFailure.retryable('The process was killed.', 'unavailable');
+    const { gang } = world;
+    gang.twoStages = true;
+    for (const part of ['stage-0', 'stage-2']) gang.fates.set(part, [killed()]);
+    const workflowId = 'train-cut';
+    const options = { taskQueue: TASK_QUEUES.orchestrator, workflowId, args: [input] as const };
+    await (await env.client.workflow.start(WORKFLOWS.train, options)).result();
+    await keep('train-cut', workflowId);
     await workers.stop();
   });
 

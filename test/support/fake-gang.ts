@@ -1,6 +1,7 @@
 import { Context, sleep } from '@temporalio/activity';
-import type { ReplicaProgress, StageOutput } from '../../contracts/data-parallel.ts';
+import type { ReplicaProgress, StageOutput, TrainingStage } from '../../contracts/data-parallel.ts';
 import { partId } from '../../contracts/data-parallel.ts';
+import type { StagePartProgress } from '../../contracts/model-parallel.ts';
 import { createPartActivities, createTrainingRecordActivities } from '../../activities/train-spread.ts';
 import type { PartDeps } from '../../activities/train-spread.ts';
 import type { ParameterActivities, ReplicaActivities, TrainingRecordActivities } from '../../activities/interfaces.ts';
@@ -35,6 +36,8 @@ export class FakeGang {
   }
 }
 
+const LEADS = ['replica-0', 'stage-0'];
+
 /** The real adapters over parts that only count: a run steps while all its parts live at once. */
 export function fakePartActivities(
   gang: FakeGang,
@@ -54,16 +57,26 @@ export function fakePartActivities(
         if (fate === 'silent') parts.delete(id);
         if (fate === 'silent') await silence();
         else if (fate !== undefined) throw fate;
-        if (isComplete && id === 'replica-0' && (!gang.held || step < gang.numSteps - 1)) gang.steps.set(run, step + 1);
-        if (step >= gang.numSteps && id.startsWith('replica')) return;
+        const last = gang.held ? gang.numSteps - 1 : gang.numSteps;
+        if (isComplete && LEADS.includes(id) && step < last) gang.steps.set(run, step + 1);
+        if (step >= gang.numSteps && (id.startsWith('replica') || LEADS.includes(id))) return;
         await sleep(10);
       }
     } finally {
       parts.delete(id);
     }
   }
-  const sizeOf = ({ config: { dataParallel } }: TrainInput): number =>
-    dataParallel!.replicas + (dataParallel!.exchange as { shards: number }).shards;
+  const sizeOf = ({ config: { dataParallel, modelParallel } }: TrainInput): number =>
+    modelParallel === undefined
+      ? dataParallel!.replicas + (dataParallel!.exchange as { shards: number }).shards
+      : modelParallel.stages + modelParallel.classifierParts - 1;
+  const ending = async (train: TrainInput, stage: TrainingStage): Promise<StageOutput> => {
+    const next =
+      stage.kind === 'judged' && gang.twoStages
+        ? ({ kind: 'all', judged: 'model-judged', epochs: 1, validationRecallAt1: 0.5 } as const)
+        : null;
+    return { output: await trainHead(train), next };
+  };
 
   const deps: PartDeps = {
     config: {
@@ -73,12 +86,14 @@ export function fakePartActivities(
     } as Config,
     async runReplica({ input: { run, rank, stage, train }, signal, onProgress }): Promise<StageOutput | null> {
       await live(run, sizeOf(train), partId('replica', rank), signal, (step) => onProgress(frame(gang, rank, step)));
-      if (rank > 0) return null;
-      const next =
-        stage.kind === 'judged' && gang.twoStages
-          ? ({ kind: 'all', judged: 'model-judged', epochs: 1, validationRecallAt1: 0.5 } as const)
-          : null;
-      return { output: await trainHead(train), next };
+      return rank > 0 ? null : ending(train, stage);
+    },
+    async runStagePart({ input: { run, index, stage, train }, signal, onProgress }): Promise<StageOutput | null> {
+      const numStages = train.config.modelParallel!.stages;
+      await live(run, sizeOf(train), partId('stage', index), signal, (step) =>
+        onProgress(stageFrame(gang, index, index < numStages ? 'layers' : 'labels', step)),
+      );
+      return index > 0 ? null : ending(train, stage);
     },
     async runParameterShard({ input: { run, shard, train }, signal, onProgress }) {
       const { numSteps: _, ...progress } = { ...frame(gang, 0, 0), shard, numShards: 2, numParameters: 10 };
@@ -107,4 +122,9 @@ function frame({ numSteps }: FakeGang, rank: number, step: number): ReplicaProgr
     ...{ samplesPerSecond: 10, backend: 'fake', checkpoint: null, rank, waiting: null, staleness: [step] },
     ...{ numDropped: 0, bytesPerStep: 80, waitShare: 0.5 },
   };
+}
+
+function stageFrame(gang: FakeGang, index: number, holds: string, step: number): StagePartProgress {
+  const { rank: _, staleness: __, numDropped: ___, ...progress } = frame(gang, 0, step);
+  return { ...progress, index, holds, numParameters: 10 };
 }

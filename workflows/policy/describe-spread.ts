@@ -1,5 +1,5 @@
 import type { PlacedPart } from '../../contracts/data-parallel.ts';
-import type { DataParallelConfig } from '../../contracts/training.ts';
+import type { DataParallelConfig, ModelParallelConfig } from '../../contracts/training.ts';
 
 /** How a training is spread, in one sentence. */
 export function describeSpread({ replicas, exchange, mode, compression }: DataParallelConfig): string {
@@ -23,19 +23,35 @@ const SENT: Kinds<DataParallelConfig['compression']> = {
   oneBit: () => 'one bit per value of a gradient',
 };
 
+/** How a model is cut, in one sentence. */
+export function describeCut(config: ModelParallelConfig): string {
+  const { stages, cut, microBatches, schedule, classifierParts, maxBytesPerStage } = config;
+  const where = cut === 'auto' ? 'cut by cost' : `cut at layer ${cut.join(', ')}`;
+  const order = schedule === 'gpipe' ? 'all forward, then all backward' : 'one forward, one backward';
+  return [
+    `${count(stages, 'stage')}${stages === 1 ? '' : `, ${where}`}`,
+    ...(classifierParts === 1 ? [] : [`the classifier over ${classifierParts} processes`]),
+    `${count(microBatches, 'micro-batch', 'es')} a step, ${order}`,
+    ...(maxBytesPerStage === undefined ? [] : [`at most ${(maxBytesPerStage / 1e6).toFixed(0)} MB each`]),
+  ]
+    .join('; ')
+    .concat('.');
+}
+
+type NamedPart = Pick<PlacedPart, 'role' | 'index'> & { name: string };
+
 /** A table of who computes what where, for the Temporal UI; parts that no host has taken yet are missing from `placed`. */
 export function describePlaces(
-  numbers: { replicas: number; parameters: number },
+  parts: readonly NamedPart[],
   placed: readonly Pick<PlacedPart, 'role' | 'index' | 'host'>[],
 ): string {
-  const rows = (['replica', 'parameters'] as const).flatMap((role) =>
-    Array.from({ length: role === 'replica' ? numbers.replicas : numbers.parameters }, (_, index) => {
-      const host = placed.find((part) => part.role === role && part.index === index)?.host;
-      const name = role === 'replica' ? `replica ${index}${index === 0 ? ', leads' : ''}` : `parameter shard ${index}`;
-      return `| ${name} | ${host === undefined ? 'waits for a trainer' : `\`${host}\``} |`;
-    }),
-  );
+  const holds = (part: NamedPart): boolean => part.role === 'parameters';
+  const rows = [...parts.filter((part) => !holds(part)), ...parts.filter(holds)].map((part) => {
+    const host = placed.find(({ role, index }) => role === part.role && index === part.index)?.host;
+    const name = `${part.name}${part.index === 0 && !holds(part) ? ', leads' : ''}`;
+    return `| ${name} | ${host === undefined ? 'waits for a trainer' : `\`${host}\``} |`;
+  });
   return ['| part | host |', '|---|---|', ...rows].join('\n');
 }
 
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+const count = (number: number, noun: string, plural = 's'): string => `${number} ${noun}${number === 1 ? '' : plural}`;

@@ -199,6 +199,67 @@ describe('a training spread over processes', () => {
   });
 });
 
+describe('a model cut over processes', () => {
+  const cut = (...settings: string[]) => set('train.strategy=modelParallel', ...settings).train;
+  const byDefault = { stages: 2, cut: 'auto', microBatches: 4, schedule: 'gpipe', classifierParts: 1 };
+
+  it('needs no more than to be chosen, whatever the loss, and then differs from the recipe in nothing else', () => {
+    expect(cut()).toEqual({ ...set().train, strategy: 'modelParallel', modelParallel: byDefault });
+    for (const loss of ['arcFace', 'proxyAnchor', 'batchHardTriplet', 'visnetTriplet', 'supCon', 'multiSimilarity']) {
+      expect(cut(`train.loss.kind=${loss}`).modelParallel).toEqual(byDefault);
+    }
+  });
+
+  it('takes stages, cuts, hidden layers, a divided classifier and a limit', () => {
+    const settings = ['stages=4', 'cut=[2,5,6]', 'schedule=1f1b', 'classifierParts=3', 'maxBytesPerStage=64000000'];
+    const train = cut('train.hidden=[512,256]', ...settings.map((setting) => `train.modelParallel.${setting}`));
+    expect(train.hidden).toEqual([512, 256]);
+    expect(train.modelParallel).toEqual({
+      ...{ stages: 4, cut: [2, 5, 6], microBatches: 4, schedule: '1f1b', classifierParts: 3 },
+      maxBytesPerStage: 64_000_000,
+    });
+  });
+
+  it.each([
+    [
+      ['modelParallel.stages=4'],
+      'train.modelParallel.stages: there are 3 layers with the loss: at most as many stages',
+    ],
+    [['hidden=[8]', 'modelParallel.stages=6'], 'there are 5 layers with the loss'],
+    [['modelParallel.stages=0'], 'train.modelParallel.stages: expected number to be >=1, got 0'],
+    [
+      ['modelParallel.cut=[1,2]'],
+      'train.modelParallel.cut: must name the first layer of each of 2 stages but the first',
+    ],
+    [['modelParallel.cut=[3]'], 'train.modelParallel.cut: must rise, from 1 to at most 2, which is the loss'],
+    [['modelParallel.cut=[2,1]', 'modelParallel.stages=3'], 'must rise'],
+    [['modelParallel.cut=hidden1'], 'train.modelParallel.cut: expected "auto", or for each stage but the first'],
+    [['modelParallel.microBatches=257'], 'train.modelParallel.microBatches: a batch has 256 rows'],
+    [['modelParallel.schedule=1f1b', 'loss.kind=supCon'], 'the loss supCon compares all rows of a batch'],
+    [['modelParallel.schedule=pipedream'], 'train.modelParallel.schedule: expected one of gpipe, 1f1b'],
+    [
+      ['modelParallel.classifierParts=2', 'loss.kind=arcFace'],
+      'only the labels of the loss proxySoftmax can be divided',
+    ],
+    [['modelParallel.classifierParts=2', 'modelParallel.stages=1'], 'needs at least 2 stages'],
+    [
+      ['modelParallel.classifierParts=2', 'modelParallel.cut=[1]'],
+      'train.modelParallel.cut: a divided classifier has the',
+    ],
+    [['modelParallel.stagse=2'], 'Did you mean "train.modelParallel.stages"?'],
+    [['dataParallel.replicas=2'], 'train.strategy: train.dataParallel says how strategy dataParallel works'],
+    [['start.kind=principalAxes'], 'train.strategy must be single'],
+  ])('is refused with the reason where it contradicts itself (%s)', (settings, reason) => {
+    const all = settings.map((setting) => `train.${setting}`);
+    expect(refusal({ set: ['train.strategy=modelParallel', ...all] })).toContain(reason);
+  });
+
+  it('must be chosen: its settings alone are not ignored in silence', () => {
+    const message = refusal({ set: ['train.modelParallel.stages=2'] });
+    expect(message).toContain('train.strategy: train.modelParallel says how strategy modelParallel works; choose it');
+  });
+});
+
 describe('a fault', () => {
   it.each([
     ['train.epoch=3', 'train.epoch: unknown key. Did you mean "train.epochs"?'],
@@ -221,6 +282,7 @@ describe('a fault', () => {
     [['train.epochs=0'], 'train.epochs: must be at least 1, unless train.start.kind is principalAxes'],
     [['train.supervision=views', 'views=1'], 'learns from what the views of a picture share: at least 2, got 1'],
     [['train.start.kind=principalAxes', 'train.strategy=dataParallel'], 'train.strategy must be single'],
+    [['train.start.kind=principalAxes', 'train.hidden=[8]'], 'train.hidden must be empty'],
     [['train.epochs=2', 'train.schedule.warmupEpochs=3'], 'the warm-up must not be longer than the run'],
     [['train.loss.kind=supCon', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per label'],
     [['train.loss.kind=multiSimilarity', 'train.samplesPerLabel=1'], 'a loss over pairs needs at least 2 samples per'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { DataParallelConfig } from '../../../contracts/training.ts';
-import { describePlaces, describeSpread } from '../../../workflows/policy/describe-spread.ts';
+import type { DataParallelConfig, ModelParallelConfig } from '../../../contracts/training.ts';
+import { describeCut, describePlaces, describeSpread } from '../../../workflows/policy/describe-spread.ts';
 
 const CONFIG: DataParallelConfig = {
   replicas: 4,
@@ -28,10 +28,33 @@ describe('a spread training, in words', () => {
       { role: 'parameters', index: 0, host: 'b' } as const,
       { role: 'replica', index: 1, host: 'a' } as const,
     ];
-    expect(describePlaces({ replicas: 2, parameters: 1 }, placed).split('\n').slice(2)).toEqual([
+    const parts = [
+      { role: 'parameters', index: 0, name: 'parameter shard 0' } as const,
+      { role: 'replica', index: 0, name: 'replica 0' } as const,
+      { role: 'replica', index: 1, name: 'replica 1' } as const,
+    ];
+    expect(describePlaces(parts, placed).split('\n').slice(2)).toEqual([
       '| replica 0, leads | waits for a trainer |',
       '| replica 1 | `a` |',
       '| parameter shard 0 | `b` |',
     ]);
+  });
+});
+
+describe('a model that is cut, in words', () => {
+  const cut: ModelParallelConfig = { stages: 3, cut: 'auto', microBatches: 4, schedule: 'gpipe', classifierParts: 1 };
+  it.each<[Partial<ModelParallelConfig>, string]>([
+    [{}, '3 stages, cut by cost; 4 micro-batches a step, all forward, then all backward.'],
+    [
+      { cut: [1, 2], schedule: '1f1b' },
+      '3 stages, cut at layer 1, 2; 4 micro-batches a step, one forward, one backward.',
+    ],
+    [{ classifierParts: 5, microBatches: 1 }, 'cut by cost; the classifier over 5 processes; 1 micro-batch a step,'],
+    [
+      { stages: 1, maxBytesPerStage: 64_000_000 },
+      '1 stage; 4 micro-batches a step, all forward, then all backward; at most 64 MB each.',
+    ],
+  ])('says %j', (change, words) => {
+    expect(describeCut({ ...cut, ...change })).toContain(words);
   });
 });
