@@ -60,12 +60,12 @@ function lead(job: PartJob, open: { close(): void }[]): Promise<StageOutput> {
         name,
         length: own.reduce((product, size) => product * size, 1),
       }));
-      teller.idle(config, batches, backend);
       return part.untilDone<TrainedHead>(async (meeting) => {
         await using from = await checkpoints.open((reason) =>
           job.logger.warn({ reason }, 'a checkpoint is not readable'),
         );
         let checkpoint = from?.artifact ?? null;
+        teller.idle(config, batches, backend, from?.step);
         const gathered = await meeting.gather(checkpoint);
         const link = (name: string) => gathered.link(name);
         const leading = new PipelineLead({

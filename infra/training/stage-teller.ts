@@ -10,8 +10,8 @@ import { idleProgress } from './step-progress.ts';
 /** Turns frames of a training's progress into those of one of its parts. */
 export interface StageTeller {
   holds(part: PartPlan): void;
-  /** Nothing was computed yet. */
-  idle(config: TrainConfig, batches: BatchPlan, backend: string): void;
+  /** Nothing was computed yet by this process; it goes on after `step`. Without effect once something was told. */
+  idle(config: TrainConfig, batches: BatchPlan, backend: string, step?: number): void;
   tell(progress: TrainProgress): void;
   waiting(this: void, reason: string): void;
   gathered(gathering: Gathering): void;
@@ -48,7 +48,9 @@ export function createStageTeller({
   };
   return {
     holds: ({ about, segments }) => (held = { holds: about, numParameters: lengthOf(segments) }),
-    idle: (config, batches, backend) => tell(idleProgress(config, batches, backend), null),
+    idle(config, batches, backend, step) {
+      if (last === undefined) tell(idleProgress(config, batches, backend, step), null);
+    },
     tell: (progress) => tell(progress, null),
     waiting: (reason) => last && tell(last, reason),
     gathered(gathering) {

@@ -1,14 +1,12 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { FIRST_STAGE } from '../../../contracts/data-parallel.ts';
 import type { DataParallelConfig, TrainConfig } from '../../../contracts/training.ts';
 import { runParameterShard } from '../../../infra/training/run-parameter-shard.ts';
 import { runReplica } from '../../../infra/training/run-replica.ts';
 import { runTraining } from '../../../infra/training/run-training.ts';
-import { temporaryFolder } from '../artifacts/temporary-folder.ts';
+import { expectEndured, open, orphans } from './endure.ts';
 import { trainSpread } from './spread.ts';
-import type { Part } from './spread.ts';
-import { TRAIN, isAlive, openWorkshop, trainersOf } from './workshop.ts';
-import type { Workshop } from './workshop.ts';
+import { TRAIN, isAlive, trainersOf } from './workshop.ts';
 
 const SYNC: DataParallelConfig = {
   replicas: 2,
@@ -23,55 +21,6 @@ const spread = (change: Partial<TrainConfig> = {}): TrainConfig => ({
   checkpointEverySteps: 50,
   ...change,
 });
-
-async function open(train: TrainConfig, holdout = true): Promise<Workshop> {
-  const workshop = await openWorkshop(temporaryFolder(), train, 'cpu', holdout);
-  onTestFinished(() => workshop.stores.close());
-  return workshop;
-}
-
-function orphans(): number[] {
-  return ['replica-process', 'parameter-shard-process'].flatMap((entry) => trainersOf(process.pid, entry));
-}
-
-interface Fault {
-  at: number;
-  role: Part['role'];
-  index: number;
-  by: NodeJS.Signals;
-}
-
-/** Each fault strikes once the lead has told of its step; the result is that of an undisturbed run. */
-async function expectEndured(train: TrainConfig, faults: readonly Fault[]) {
-  const expected = await trainSpread(await open(train));
-  expect(expected.reused).toBe(false);
-  const workshop = await open(train);
-  const pending = [...faults];
-  const hit: number[] = [];
-  const lost: string[] = [];
-  const steps: number[] = [];
-  const output = await trainSpread(workshop, {
-    onStep(step, parts) {
-      steps.push(step);
-      const [next] = pending;
-      const victim = parts.find(({ role, index }) => role === next?.role && index === next.index);
-      if (next === undefined || step < next.at || victim === undefined) return;
-      pending.shift();
-      hit.push(victim.pid);
-      process.kill(victim.pid, next.by);
-    },
-    onLost: ({ role, index }, code) => lost.push(`${role}-${index} ${code}`),
-  });
-  expect(pending).toEqual([]);
-  expect(lost).toEqual(faults.map(({ role, index }) => `${role}-${index} unavailable`));
-  expect(output).toEqual(expected);
-  // What is redone at most: one checkpoint interval, as the lead tells it.
-  const back = steps.slice(1).map((step, i) => steps[i]! - step);
-  expect(Math.max(...back)).toBeLessThanOrEqual(train.checkpointEverySteps);
-  expect(hit.filter(isAlive)).toEqual([]);
-  expect(orphans()).toEqual([]);
-  return { workshop, output };
-}
 
 describe('a synchronous training spread over processes', () => {
   it('ends in the same bytes when replicas, the lead and a shard are killed or frozen, and leaves no process', async () => {
