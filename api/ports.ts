@@ -1,3 +1,4 @@
+import type { AttributeFilter } from '../contracts/filters.ts';
 import type { InjectionToken } from '@nestjs/common';
 import type { SearchEffort } from '../contracts/ann.ts';
 import type { BlobStore } from '../contracts/artifacts.ts';
@@ -19,6 +20,7 @@ export interface SearcherQuery extends SearchEffort {
   vector: (table: RoutingTable) => Promise<Float32Array>;
   k: number;
   category?: string;
+  filter?: AttributeFilter;
   exact?: boolean;
   minScore?: number;
   /** Answer from the shards that answer, and say so in `coverage`. */

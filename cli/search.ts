@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { LookalikeError, errorMessage } from '../contracts/errors.ts';
+import type { AttributeFilter } from '../contracts/filters.ts';
 import type { SearchEffort } from '../contracts/ann.ts';
 import { SEARCH_EFFORTS } from '../contracts/ann.ts';
 import type { SearchAnswer } from '../contracts/serving.ts';
@@ -12,6 +13,7 @@ import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
 import { handles } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
 import { table } from './table.ts';
+import { collectWhere } from './where.ts';
 
 interface SearchOptions extends SearchEffort {
   catalogue: string;
@@ -20,6 +22,7 @@ interface SearchOptions extends SearchEffort {
   vector?: string;
   k: number;
   category?: string;
+  where?: AttributeFilter;
   minScore?: string;
   exact?: boolean;
   url?: string;
@@ -39,6 +42,11 @@ export function addSearchCommand(program: Command): void {
         .option('--vector <file>', 'a JSON array of numbers, or what `lookalike embed --json` printed')
         .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
         .option('--category <name>', 'only items of this category')
+        .option(
+          '--where <condition>',
+          'only items with such an attribute: brand=acme, size=s,m or price<=50',
+          collectWhere,
+        )
         .option('--min-score <x>', 'only results that score at least this')
         .option('--exact', 'compare with every vector, whatever the index kind'),
     )
@@ -52,7 +60,7 @@ export function addSearchCommand(program: Command): void {
         throw new LookalikeError('invalidInput', `Expected --min-score as a number, got "${options.minScore}".`);
       }
       const path = `/v1/catalogues/${encodeURIComponent(options.catalogue)}/search`;
-      const body = { ...query, k, category, minScore, exact, ...effortOf(options) };
+      const body = { ...query, k, category, filter: options.where, minScore, exact, ...effortOf(options) };
       const answer = (await postJson(apiTarget(context, options), path, body, context.signal)) as SearchAnswer;
       context.print(answer, () => describeAnswer(answer));
     },

@@ -1,4 +1,5 @@
 import type { SearchEffort } from './ann.ts';
+import type { AttributeFilter } from './filters.ts';
 import type { JsonObject } from './json.ts';
 
 /** Where one replica of one shard answers now. */
@@ -77,6 +78,7 @@ export interface ShardSearchRequest extends SearchEffort {
   vector: string;
   k: number;
   category?: string;
+  filter?: AttributeFilter;
   /** Exact search whatever the index kind. */
   exact?: boolean;
 }

@@ -3,6 +3,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { SearchEffort } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import type { AttributeFilter } from '../../contracts/filters.ts';
 import { EFFORT_NAMES } from '../../infra/shards/search-effort.ts';
 import { ValidationError, validate } from '../validation.ts';
 import { decodeBase64 } from './base64.ts';
@@ -21,6 +22,7 @@ export interface SearchInput extends SearchEffort {
   query: SearchQuery;
   k: number;
   category?: string;
+  filter?: AttributeFilter;
   minScore?: number;
   exact: boolean;
   allowPartial: boolean;
@@ -69,7 +71,7 @@ function readForm(body: unknown): { image: Buffer | undefined; fields: Record<st
       { field: 'image', expected: 'one uploaded file', got: Array.isArray(image) ? `${image.length} values` : 'text' },
     ]);
   }
-  for (const name of ['k', 'minScore', 'exact', 'allowPartial', 'vector', ...EFFORT_NAMES]) {
+  for (const name of ['k', 'filter', 'minScore', 'exact', 'allowPartial', 'vector', ...EFFORT_NAMES]) {
     if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);
   }
   return { image, fields };

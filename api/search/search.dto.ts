@@ -1,5 +1,6 @@
 import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
+import { FilterSchema } from '../../infra/filters/filter-schema.ts';
 import { EFFORT_FIELDS } from '../../infra/shards/search-effort.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 
@@ -25,6 +26,9 @@ export const SearchFields = z.strictObject({
     .describe('With `vector`: the model artefact that made it; refused (409) when another serves.'),
   k: z.int().min(1).max(MAX_K).default(10).describe('How many results at most.'),
   category: z.string().min(1).max(256).optional().describe('Only items of this category.'),
+  filter: FilterSchema.optional().describe(
+    'Only items with such attributes, all of them: `{"brand": "acme", "size": {"in": ["s", "m"]}, "price": {"gte": 10, "lt": 50}}`.',
+  ),
   minScore: z.number().optional().describe('Only results that score at least this.'),
   exact: z.boolean().default(false).describe('Compare with every vector, whatever the index kind.'),
   ...EFFORT_FIELDS,

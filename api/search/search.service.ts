@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { Registry } from '../../contracts/registry.ts';
 import type { RoutingTable, SearchAnswer, SearchHit } from '../../contracts/serving.ts';
+import { matches } from '../../infra/filters/matches.ts';
 import { requireCatalogue } from '../catalogue/item-not-found.ts';
 import { foundItem } from '../catalogue/found-item.ts';
 import { Metrics } from '../health/metrics.service.ts';
@@ -87,8 +88,11 @@ export class SearchService {
     return found.flatMap(({ id, score }) => {
       const item = items.get(id);
       const isQuery = input.query.kind === 'item' && input.query.id === id;
-      const moved = input.category !== undefined && item?.category !== input.category;
-      return item === undefined || isQuery || moved ? [] : [{ ...foundItem(catalogue, item), score }];
+      if (item === undefined || isQuery) return [];
+      // What changed since the index was built counts as it is now.
+      const moved = input.category !== undefined && item.category !== input.category;
+      const isWanted = input.filter === undefined || matches(input.filter, item.attributes);
+      return moved || !isWanted ? [] : [{ ...foundItem(catalogue, item), score }];
     });
   }
 

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { ShardSearchResponse, ShardVectorsResponse } from '../../contracts/serving.ts';
+import { FilterSchema } from '../filters/filter-schema.ts';
 import { EFFORT_FIELDS } from '../shards/search-effort.ts';
 import type { HeldShards } from './held-shards.ts';
 import type { HostRequest } from './http-host.ts';
@@ -16,6 +17,7 @@ const SearchBody = z.strictObject({
   vector: z.string(),
   k: z.int().min(1).max(10_000),
   category: z.string().optional(),
+  filter: FilterSchema.optional(),
   exact: z.boolean().optional(),
   ...EFFORT_FIELDS,
 });

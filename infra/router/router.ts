@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SearchEffort } from '../../contracts/ann.ts';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
+import type { AttributeFilter } from '../../contracts/filters.ts';
 import type { RoutingStore } from '../../contracts/registry.ts';
 import type { RoutingTable, SearchAnswer, ShardSearchRequest } from '../../contracts/serving.ts';
 import { mergeTopK } from '../../lib/ann/merge.ts';
@@ -24,6 +25,7 @@ export interface RouterQuery extends SearchEffort {
   model?: string;
   k: number;
   category?: string;
+  filter?: AttributeFilter;
   exact?: boolean;
   /** Leave out hits that score less. */
   minScore?: number;
@@ -140,7 +142,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
 
   return {
     async search(query) {
-      const { catalogue, vector, model, category, exact, minScore = -Infinity, allowPartial = false } = query;
+      const { catalogue, vector, model, category, filter, exact, minScore = -Infinity, allowPartial = false } = query;
       checkK(query.k);
       const start = performance.now();
       const limits = limitsOf(query, start);
@@ -152,7 +154,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
         }
         const values = typeof vector === 'function' ? await vector(table) : vector;
         checkQuery(values, table.dim);
-        const asks = { vector: encodeVector(values), k: query.k, category, exact };
+        const asks = { vector: encodeVector(values), k: query.k, category, filter, exact };
         const request: ShardSearchRequest = { ...asks, ...effortOf(query) };
         const body = JSON.stringify(request);
         const scattered = performance.now();

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../contracts/json.ts';
 import type { EmbeddingsSummary } from '../../contracts/model.ts';
 import { INDEX_FILE_VERSION } from '../../lib/ann/index.ts';
 import type { BuildTaskInput, BuildTaskOutput } from './build-task.ts';
-import { INDEX_FILE, ROWS_FILE, withTempFolder } from './files.ts';
+import { INDEX_FILE, ROWS_FILE, ROWS_VERSION, withTempFolder } from './files.ts';
 import { runHeavyTask } from './heavy-task.ts';
 import type { ShardStores } from './load-shard.ts';
 
@@ -38,7 +38,7 @@ export async function buildShard(input: BuildShardInput): Promise<Artifact> {
   const derivation: Derivation = {
     kind: 'shard',
     inputs: { snapshot, embeddings, model },
-    config: { spec: spec, shard, numShards, format: INDEX_FILE_VERSION },
+    config: { spec: spec, shard, numShards, format: INDEX_FILE_VERSION, rows: ROWS_VERSION },
     seed: 'seed' in spec ? spec.seed : null,
   };
   const made = await stores.artifacts.find(derivation);

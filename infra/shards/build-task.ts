@@ -37,7 +37,7 @@ await answerTask<BuildTaskInput, BuildTaskOutput>(async (input, onProgress) => {
     const index = await builder.build(undefined, (done) => onProgress(done, rows.length));
     await writeParts(input.indexPath, await index.serialise());
   });
-  const lines = rows.map(({ id, category }) => Buffer.from(`${JSON.stringify({ id, category })}\n`));
+  const lines = rows.map(({ image: _, ...row }) => Buffer.from(`${JSON.stringify(row)}\n`));
   await writeParts(input.rowsPath, [Buffer.concat(lines)]);
   return { size: rows.length, numLeftOut };
 });

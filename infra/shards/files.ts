@@ -8,6 +8,8 @@ const READ_BYTES = 256 << 20;
 /** Names of a shard artefact's files. */
 export const INDEX_FILE = 'index.bin';
 export const ROWS_FILE = 'rows.jsonl';
+/** Part of a shard's derivation. 2: rows hold attributes. */
+export const ROWS_VERSION = 2;
 
 /** A folder of its own, removed afterwards. */
 export async function withTempFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {

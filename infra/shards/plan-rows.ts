@@ -2,7 +2,9 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { SnapshotRow } from '../../contracts/catalogue.ts';
+import type { JsonObject } from '../../contracts/json.ts';
 import { compareIds, shardOf } from '../../lib/ann/shard-of.ts';
+import { textsOf } from '../../lib/filters/values.ts';
 import type { ShardRow } from './shard.ts';
 
 export interface PlannedRow extends ShardRow {
@@ -27,8 +29,13 @@ export async function planRows(
     if (row.role !== 'item' || shardOf(row.id, numShards) !== shard) continue;
     const image = imageAt.get(row.image);
     if (image === undefined) numLeftOut++;
-    else rows.push({ id: row.id, category: row.category, image });
+    else rows.push({ id: row.id, category: row.category, attributes: filterable(row.attributes), image });
   }
   rows.sort((a, b) => compareIds(a.id, b.id));
   return { rows, numLeftOut };
+}
+
+/** What nobody can filter by need not lie in a shard. */
+function filterable(attributes: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => textsOf(value).length > 0));
 }

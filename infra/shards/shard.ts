@@ -1,14 +1,18 @@
 import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import type { AttributeFilter } from '../../contracts/filters.ts';
+import type { JsonObject } from '../../contracts/json.ts';
 import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
+import { AttributeColumns } from '../../lib/filters/attribute-columns.ts';
 import { readLarge } from './files.ts';
 
 export interface ShardQuery extends SearchEffort {
   vector: Float32Array;
   k: number;
-  /** Only items of this category. */
+  /** Only items of this category, with such attributes. */
   category?: string;
+  filter?: AttributeFilter;
   /** Compare with every row, whatever the index kind. */
   exact?: boolean;
   signal?: AbortSignal;
@@ -44,6 +48,8 @@ export interface ShardFiles {
 export interface ShardRow {
   id: string;
   category: string | null;
+  /** What may be filtered by; absent where the shard was built before items were. */
+  attributes?: JsonObject;
 }
 
 /** Rows parsed between two pauses, so that a host that loads a shard keeps answering for the others. */
@@ -55,7 +61,7 @@ export async function openShard(
   machine: AnnMachine = {},
 ): Promise<Shard> {
   const index = await loadIndex(await readLarge(indexPath), machine);
-  const { ids, categories, rowsByCategory } = await readRows(rowsPath);
+  const { ids, categories, rowsByCategory, attributes } = await readRows(rowsPath);
   if (ids.length !== index.size || index.size !== summary.size || index.dim !== summary.dim) {
     throw new LookalikeError(
       'corruptArtifact',
@@ -64,22 +70,30 @@ export async function openShard(
     );
   }
   const rowOf = new Map(ids.map((id, row) => [id, row]));
-  const allowedIn = (category: string | undefined): Uint32Array | undefined =>
-    category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
+  const allowedBy = ({ category, filter }: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined => {
+    const inCategory = category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
+    if (filter === undefined || Object.keys(filter).length === 0) return inCategory;
+    if (attributes === undefined) {
+      const message = `Expected shard ${artifact} to hold attributes to filter by, but it was built before they were kept. Run \`lookalike retrain\`.`;
+      throw new LookalikeError('conflict', message);
+    }
+    const selected = attributes.select(filter);
+    return inCategory === undefined ? selected : selected.map((word, i) => word & inCategory[i]!);
+  };
   return {
     artifact,
     summary,
     ids,
     categories,
-    search({ vector, category, ...options }) {
-      const how = { ...options, ...comparable(index.spec, options), allowed: allowedIn(category) };
+    search({ vector, category, filter, ...options }) {
+      const how = { ...options, ...comparable(index.spec, options), allowed: allowedBy({ category, filter }) };
       const { rows, scores, plan } = index.search(vector, how);
       return { hits: Array.from(rows, (row, i) => ({ id: ids[row]!, score: scores[i]! })), plan };
     },
-    searchBatch: (queries, { category, ...options }) =>
+    searchBatch: (queries, { category, filter, ...options }) =>
       index.searchBatch(queries, {
         ...{ ...options, ...comparable(index.spec, options) },
-        allowed: allowedIn(category),
+        allowed: allowedBy({ category, filter }),
       }),
     vector: (row) => index.vector(row),
     vectors: (wanted) =>
@@ -106,9 +120,12 @@ function bitmapOf(rows: readonly number[], index: AnnIndex): Uint32Array {
   return bitmap;
 }
 
-async function readRows(
-  path: string,
-): Promise<{ ids: string[]; categories: (string | null)[]; rowsByCategory: Map<string, number[]> }> {
+async function readRows(path: string): Promise<{
+  ids: string[];
+  categories: (string | null)[];
+  rowsByCategory: Map<string, number[]>;
+  attributes: AttributeColumns | undefined;
+}> {
   const lines = Buffer.from(await readLarge(path))
     .toString('utf8')
     .split('\n');
@@ -116,17 +133,20 @@ async function readRows(
   const ids: string[] = [];
   const categories: (string | null)[] = [];
   const rowsByCategory = new Map<string, number[]>();
+  let attributes: AttributeColumns | undefined = new AttributeColumns(lines.length);
   for (const [row, line] of lines.entries()) {
     if (row % PARSE_ROWS === PARSE_ROWS - 1) await new Promise((resume) => setImmediate(resume));
-    const { id, category } = parseRow(line, path, row);
+    const { id, category, attributes: own } = parseRow(line, path, row);
     ids.push(id);
+    if (own !== undefined) attributes?.set(row, own);
+    else attributes = undefined;
     categories.push(category);
     if (category === null) continue;
     const rows = rowsByCategory.get(category);
     if (rows === undefined) rowsByCategory.set(category, [row]);
     else rows.push(row);
   }
-  return { ids, categories, rowsByCategory };
+  return { ids, categories, rowsByCategory, attributes };
 }
 
 function parseRow(line: string, path: string, row: number): ShardRow {

@@ -102,6 +102,32 @@ describe('search', () => {
     expect(ids(await search({ vector: [1, 0, 0, 0], category: 'fruit', k: 1 }))).toEqual(['apple/green']);
   });
 
+  it('hands a filter by attributes on, and holds it against items as they are now', async () => {
+    const filter = { colour: { in: ['red', 'blue'] } };
+    expect(ids(await search({ vector: [1, 0, 0, 0], filter, k: 5 }))).toEqual(['apple/red']);
+    expect(world.searches[0]).toMatchObject({ filter });
+    const form = await encodeForm({ image: PNG, filter: JSON.stringify(filter) });
+    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', ...form });
+    expect(response.statusCode, response.body).toBe(200);
+    expect(world.searches.at(-1)).toMatchObject({ filter });
+  });
+
+  it.each([
+    { price: {} },
+    { price: { lt: '5' } },
+    { price: { lt: 5, near: 6 } },
+    { price: { in: [] } },
+    { price: null },
+    { '': 1 },
+    Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`a${i}`, i])),
+    'price<5',
+  ])('refuses the filter %j', async (filter) => {
+    const payload = { vector: [1, 0, 0, 0], filter };
+    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', payload });
+    expect(response.statusCode, response.body).toBe(400);
+    expect(response.body).toContain('filter');
+  });
+
   it('makes a vector for each generation that it is asked for, and none for another', async () => {
     const newer = table(2, `${MODEL.slice(0, -1)}2`);
     const searcher = world.searcher();

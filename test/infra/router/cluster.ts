@@ -36,14 +36,18 @@ export interface Data {
   vectorOf: Map<string, Float32Array>;
 }
 
-/** A snapshot of items `<prefix>0000…` in categories `even` and `odd`, with vectors; every 50th item's picture was rejected. */
+/** A snapshot of items `<prefix>0000…` in categories `even` and `odd`, of `price` 0, 1, 2 …, with vectors; every 50th item's picture was rejected. */
 export async function publishData(stores: ShardStores, prefix: string, numItems: number, seed: number): Promise<Data> {
   const vectors = seededVectors(numItems, DIM, seed);
   const ids = vectors.map((_, i) => `${prefix}${String(i).padStart(4, '0')}`);
   const image = (i: number): string => `${seed}-${i}`.padStart(64, '0');
   const items = ids.map((id, i) => ({
     ...{ role: 'item', id, image: image(i), category: i % 2 === 0 ? 'even' : 'odd' },
-    ...{ label: null, title: null, attributes: {} },
+    ...{
+      label: null,
+      title: null,
+      attributes: { price: i, colours: i % 4 === 0 ? ['red', 'blue'] : 'blue', maker: null },
+    },
   }));
   const kept = vectors.map((_, i) => i).filter((i) => i % 50 !== 49);
   const sorted = kept.sort((a, b) => (image(a) < image(b) ? -1 : 1));

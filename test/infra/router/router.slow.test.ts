@@ -61,6 +61,13 @@ describe('router', () => {
     expect(all.hits.map(({ id }) => id).sort()).toEqual([...a.vectorOf.keys()].sort());
     const odd = await router.search({ catalogue: 'shop', vector, k: 10_000, category: 'odd' });
     expect(odd.hits.length).toBe([...a.vectorOf.keys()].filter((id) => Number(id.slice(1)) % 2 === 1).length);
+    const filter = { price: { gte: 10, lt: 60 }, colours: 'red' };
+    const some = await router.search({ catalogue: 'shop', vector, k: 5, category: 'even', filter });
+    const isWanted = (id: string): boolean =>
+      Number(id.slice(1)) % 4 === 0 && Number(id.slice(1)) >= 10 && Number(id.slice(1)) < 60;
+    expect(some.hits).toEqual(all.hits.filter(({ id }) => isWanted(id)).slice(0, 5));
+    expect(some.hits).toHaveLength(5);
+    expect((await router.search({ catalogue: 'shop', vector, k: 5, filter: { maker: 'x' } })).hits).toEqual([]);
     const near = await router.search({ catalogue: 'shop', vector, k: 10_000, minScore: 0.9 });
     expect(near.hits).toEqual(all.hits.filter(({ score }) => score >= 0.9));
     const stored = await router.vectorOf('shop', 'a0003');

@@ -84,6 +84,25 @@ describe('shards', () => {
     }
   });
 
+  it('built before attributes were kept still answer, but not by attribute', async () => {
+    const [artifact] = await buildShards(stores, data, 1);
+    const files = await fetchShard(stores, artifact!.id);
+    await withTempFolder(async (folder) => {
+      const lines = (await readFile(files.rowsPath, 'utf8')).trimEnd().split('\n');
+      const old = lines.map((line) => {
+        const { id, category } = JSON.parse(line) as { id: string; category: string };
+        return JSON.stringify({ id, category });
+      });
+      const rowsPath = `${folder}/rows.jsonl`;
+      await writeFile(rowsPath, old.join('\n'));
+      const shard = await openShard({ ...files, rowsPath });
+      const query = { vector: shard.vector(0), k: 3 };
+      expect(shard.search({ ...query, category: 'odd' }).hits).toHaveLength(3);
+      expect(shard.search({ ...query, filter: {} }).hits).toHaveLength(3);
+      expect(() => shard.search({ ...query, filter: { price: 1 } })).toThrow(/lookalike retrain/);
+    });
+  });
+
   it('are refused when their bytes are damaged', async () => {
     const [artifact] = await buildShards(stores, data, 1);
     const files = await fetchShard(stores, artifact!.id);
