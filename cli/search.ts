@@ -9,7 +9,7 @@ import { EFFORT_MEANINGS, EFFORT_NAMES, effortOf } from '../infra/shards/search-
 import { runningState } from '../infra/supervisor/run-state.ts';
 import { postJson } from './api-client.ts';
 import type { ApiTarget } from './api-client.ts';
-import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
+import { CATALOGUE_OPTION, collect, wholeNumber } from './options.ts';
 import { handles } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
 import { table } from './table.ts';
@@ -20,6 +20,8 @@ interface SearchOptions extends SearchEffort {
   image?: string;
   id?: string;
   vector?: string;
+  moreLike?: string[];
+  lessLike?: string[];
   k: number;
   category?: string;
   where?: AttributeFilter;
@@ -40,6 +42,8 @@ export function addSearchCommand(program: Command): void {
         .option('--image <file>', 'a picture, or an http(s) URL that the API fetches')
         .option('--id <item>', 'an item of the catalogue')
         .option('--vector <file>', 'a JSON array of numbers, or what `lookalike embed --json` printed')
+        .option('--more-like <item>', 'an item that results should look like too; several by repeating it', collect)
+        .option('--less-like <item>', 'an item that results should look less like; several by repeating it', collect)
         .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
         .option('--category <name>', 'only items of this category')
         .option(
@@ -60,7 +64,17 @@ export function addSearchCommand(program: Command): void {
         throw new LookalikeError('invalidInput', `Expected --min-score as a number, got "${options.minScore}".`);
       }
       const path = `/v1/catalogues/${encodeURIComponent(options.catalogue)}/search`;
-      const body = { ...query, k, category, filter: options.where, minScore, exact, ...effortOf(options) };
+      const body = {
+        ...query,
+        moreLike: options.moreLike,
+        lessLike: options.lessLike,
+        k,
+        category,
+        filter: options.where,
+        minScore,
+        exact,
+        ...effortOf(options),
+      };
       const answer = (await postJson(apiTarget(context, options), path, body, context.signal)) as SearchAnswer;
       context.print(answer, () => describeAnswer(answer));
     },
@@ -86,10 +100,11 @@ export function apiTarget(context: CommandContext, options: { url?: string; key?
 async function readQuery(options: SearchOptions): Promise<object> {
   const { image, id, vector } = options;
   const given = [image, id, vector].filter((query) => query !== undefined);
+  if (given.length === 0 && options.moreLike !== undefined) return {};
   if (given.length !== 1) {
     throw new LookalikeError(
       'invalidInput',
-      `Expected one of --image, --id and --vector, got ${given.length} of them.`,
+      `Expected one of --image, --id and --vector, or --more-like, got ${given.length} of them.`,
     );
   }
   if (id !== undefined) return { itemId: id };

@@ -7,7 +7,8 @@ import { itemNotFound } from '../catalogue/item-not-found.ts';
 import { requirePicture } from '../catalogue/picture-type.ts';
 import { BLOBS, EMBEDDER, IMAGE_FETCHER, REGISTRY, SEARCHER } from '../ports.ts';
 import type { Embedder, ImageFetcher, Searcher } from '../ports.ts';
-import type { SearchQuery } from './search-input.ts';
+import { refineVector } from './refine-vector.ts';
+import type { SearchInput, SearchQuery } from './search-input.ts';
 
 export interface QueryVector {
   vector: Float32Array;
@@ -37,8 +38,31 @@ export class QueryVectorService {
     this.fetchImage = fetchImage;
   }
 
-  /** @throws LookalikeError `notFound` | `dimensionMismatch` | `imageRejected` | `forbiddenUrl` | `unavailable` | … */
-  async of(table: RoutingTable, query: SearchQuery, signal: AbortSignal): Promise<QueryVector> {
+  /**
+   * Of what is asked for, moved by the examples.
+   * @throws LookalikeError `notFound` | `dimensionMismatch` | `imageRejected` | `forbiddenUrl` | `unavailable` | …
+   */
+  async of(
+    table: RoutingTable,
+    { query, moreLike = [], lessLike = [] }: Pick<SearchInput, 'query' | 'moreLike' | 'lessLike'>,
+    signal: AbortSignal,
+  ): Promise<QueryVector> {
+    const vectorsOf = async (ids: readonly string[]): Promise<Float32Array[]> =>
+      (await Promise.all(ids.map((id) => this.ofItem(table, id, signal)))).map(({ vector }) => vector);
+    const [asked, wanted, unwanted] = await Promise.all([
+      query.kind === 'examples' ? null : this.ofQuery(table, query, signal),
+      vectorsOf(moreLike),
+      vectorsOf(lessLike),
+    ]);
+    const vector = refineVector(asked === null ? wanted : [asked.vector, ...wanted], unwanted);
+    return { vector, timingsMs: asked?.timingsMs ?? {} };
+  }
+
+  private async ofQuery(
+    table: RoutingTable,
+    query: Exclude<SearchQuery, { kind: 'examples' }>,
+    signal: AbortSignal,
+  ): Promise<QueryVector> {
     switch (query.kind) {
       case 'vector':
         checkModel(query.model, table);

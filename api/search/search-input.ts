@@ -14,12 +14,17 @@ export type SearchQuery =
   | { kind: 'image'; bytes: Buffer }
   | { kind: 'imageUrl'; url: string }
   | { kind: 'item'; id: string }
+  /** Nothing but `moreLike`. */
+  | { kind: 'examples' }
   /** `model` made it, as far as the caller says. */
   | { kind: 'vector'; vector: Float32Array; model?: string };
 
 /** A search as the service understands it. */
 export interface SearchInput extends SearchEffort {
   query: SearchQuery;
+  /** Ids of items. */
+  moreLike?: string[];
+  lessLike?: string[];
   k: number;
   category?: string;
   filter?: AttributeFilter;
@@ -49,12 +54,13 @@ export function parseSearch(body: unknown, isForm: boolean): SearchInput {
   if (imageUrl !== undefined) queries.push({ kind: 'imageUrl', url: imageUrl });
   if (itemId !== undefined) queries.push({ kind: 'item', id: itemId });
   if (vector !== undefined) queries.push({ kind: 'vector', vector: toFloat32(vector), model });
+  if (queries.length === 0 && (options.moreLike ?? []).length > 0) queries.push({ kind: 'examples' });
   const [query, ...others] = queries;
   if (query === undefined || others.length > 0) {
     const given = KINDS.filter(
       (kind) => (kind === 'image' ? image : (fields as Record<string, unknown>)[kind]) !== undefined,
     );
-    const expected = `exactly one kind of query: ${KINDS.slice(isForm ? 0 : 1).join(', ')}`;
+    const expected = `exactly one kind of query: ${KINDS.slice(isForm ? 0 : 1).join(', ')}; or moreLike`;
     throw new ValidationError([{ field: '(body)', expected, got: given.join(' and ') || 'none' }]);
   }
   if (model !== undefined && query.kind !== 'vector') {
@@ -71,7 +77,17 @@ function readForm(body: unknown): { image: Buffer | undefined; fields: Record<st
       { field: 'image', expected: 'one uploaded file', got: Array.isArray(image) ? `${image.length} values` : 'text' },
     ]);
   }
-  for (const name of ['k', 'filter', 'minScore', 'exact', 'allowPartial', 'vector', ...EFFORT_NAMES]) {
+  for (const name of [
+    'moreLike',
+    'lessLike',
+    'k',
+    'filter',
+    'minScore',
+    'exact',
+    'allowPartial',
+    'vector',
+    ...EFFORT_NAMES,
+  ]) {
     if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);
   }
   return { image, fields };

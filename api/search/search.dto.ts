@@ -6,8 +6,11 @@ import type { SearchAnswer } from '../../contracts/serving.ts';
 
 export const MAX_K = 1000;
 const MAX_DIM = 8192;
+const MAX_EXAMPLES = 32;
 
-/** The fields of a search; exactly one of the four kinds of query (or an uploaded `image`) must be there. */
+const examples = z.array(z.string().min(1).max(1024)).max(MAX_EXAMPLES).optional();
+
+/** The fields of a search; exactly one of the four kinds of query (or an uploaded `image`) must be there, or else `moreLike`. */
 export const SearchFields = z.strictObject({
   imageBase64: z.string().min(1).optional().describe('The picture, base64 (a `data:` URL is taken too).'),
   imageUrl: z.string().min(1).max(2048).optional().describe('Where the picture is; only allowed hosts are fetched.'),
@@ -24,6 +27,8 @@ export const SearchFields = z.strictObject({
     .max(256)
     .optional()
     .describe('With `vector`: the model artefact that made it; refused (409) when another serves.'),
+  moreLike: examples.describe('Items that results should look like too; enough by themselves, without another query.'),
+  lessLike: examples.describe('Items that results should look less like.'),
   k: z.int().min(1).max(MAX_K).default(10).describe('How many results at most.'),
   category: z.string().min(1).max(256).optional().describe('Only items of this category.'),
   filter: FilterSchema.optional().describe(

@@ -47,7 +47,7 @@ export class SearchService {
     const started = performance.now();
     using deadline = withDeadline(hangUp, this.deadlineMs);
     await this.requireServing(catalogue);
-    const queryVector = new QueryVectorOnce((table) => this.vectors.of(table, input.query, deadline.signal));
+    const queryVector = new QueryVectorOnce((table) => this.vectors.of(table, input, deadline.signal));
     const { round, hits } = await this.collect(catalogue, input, queryVector, deadline.signal);
     const { table, coverage, timingsMs } = round;
     const answer: SearchAnswer = {
@@ -69,9 +69,9 @@ export class SearchService {
     queryVector: QueryVectorOnce,
     signal: AbortSignal,
   ): Promise<{ round: SearcherAnswer; hits: SearchHit[] }> {
-    const { query: _, k, ...filters } = input;
+    const { query: _, k, moreLike = [], lessLike = [], ...filters } = input;
     const options = { ...filters, signal, deadlineMs: this.deadlineMs };
-    for (let asked = k + SPARE; ; asked = Math.min(asked * 4, MAX_ASKED)) {
+    for (let asked = k + SPARE + moreLike.length + lessLike.length; ; asked = Math.min(asked * 4, MAX_ASKED)) {
       const before = queryVector.spentMs;
       const vector = (table: RoutingTable): Promise<Float32Array> => queryVector.for(table);
       const round = await this.searcher.search({ ...options, catalogue, k: asked, vector });
@@ -85,10 +85,11 @@ export class SearchService {
   private async join(catalogue: string, found: SearcherAnswer['hits'], input: SearchInput): Promise<SearchHit[]> {
     const ids = found.map((hit) => hit.id);
     const items = new Map((await this.registry.catalogue.getItems(catalogue, ids)).map((item) => [item.id, item]));
+    const { query, moreLike = [], lessLike = [] } = input;
+    const given = new Set([...moreLike, ...lessLike, ...(query.kind === 'item' ? [query.id] : [])]);
     return found.flatMap(({ id, score }) => {
       const item = items.get(id);
-      const isQuery = input.query.kind === 'item' && input.query.id === id;
-      if (item === undefined || isQuery) return [];
+      if (item === undefined || given.has(id)) return [];
       // What changed since the index was built counts as it is now.
       const moved = input.category !== undefined && item.category !== input.category;
       const isWanted = input.filter === undefined || matches(input.filter, item.attributes);

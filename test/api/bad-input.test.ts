@@ -48,8 +48,8 @@ const saying = (code: string, ...parts: string[]): object => ({
 });
 
 const vector = [1, 0, 0, 0];
-const KINDS = 'exactly one kind of query: imageBase64, imageUrl, itemId, vector';
-const FORM_KINDS = 'exactly one kind of query: image, imageBase64, imageUrl, itemId, vector';
+const KINDS = 'exactly one kind of query: imageBase64, imageUrl, itemId, vector; or moreLike';
+const FORM_KINDS = 'exactly one kind of query: image, imageBase64, imageUrl, itemId, vector; or moreLike';
 
 const CASES: [what: string, sent: Sent | (() => Promise<Sent>), status: number, problem: object][] = [
   ['JSON that does not parse', json('{"k": '), 400, saying('invalidInput', 'JSON')],

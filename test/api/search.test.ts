@@ -128,6 +128,21 @@ describe('search', () => {
     expect(response.body).toContain('filter');
   });
 
+  it('looks for more like these and less like those, and never finds them', async () => {
+    const more = await search({ moreLike: ['apple/red', 'car'], k: 9 });
+    expect(ids(more)).toEqual(['apple/green', 'van', 'pear', 'Äpfel & Birnen']);
+    const less = await search({ itemId: 'pear', moreLike: ['apple/green'], lessLike: ['apple/red'], k: 9 });
+    expect(ids(less)).toEqual(['Äpfel & Birnen', 'car', 'van']);
+    const form = await encodeForm({ image: PNG, lessLike: JSON.stringify(['van']), k: '9' });
+    const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', ...form });
+    expect(response.statusCode, response.body).toBe(200);
+    expect(ids(response.json<SearchAnswer>())).not.toContain('van');
+    const unknown = { method: 'POST', url: '/v1/catalogues/shop/search', payload: { moreLike: ['nothing'] } } as const;
+    expect((await app.inject(unknown)).statusCode).toBe(404);
+    const alone = { ...unknown, payload: { lessLike: ['car'] } };
+    expect((await app.inject(alone)).statusCode).toBe(400);
+  });
+
   it('makes a vector for each generation that it is asked for, and none for another', async () => {
     const newer = table(2, `${MODEL.slice(0, -1)}2`);
     const searcher = world.searcher();
