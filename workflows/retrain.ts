@@ -48,11 +48,14 @@ export async function retrain(input: RetrainInput): Promise<RetrainOutput> {
     runChild(embedCatalogue, step, catalogue, { catalogue, ...request }, about);
 
   try {
-    const { artifact: snapshot, untrained: unlearnable } = await run('snapshot', async () => {
+    // Views of a picture teach without labels.
+    const needsLabels = config.train.supervision !== 'views';
+    const { snapshot, unlearnable } = await run('snapshot', async () => {
       const made = await snapshots.takeSnapshot({ catalogue });
       const counts = `${made.numItems} items, ${made.numExamples} examples, ${made.numImages} pictures`;
-      const detail = made.untrained === undefined ? counts : `${counts}. Nothing will be trained: ${made.untrained}`;
-      return { value: made, detail, reused: made.reused };
+      const why = needsLabels ? made.untrained : undefined;
+      const detail = why === undefined ? counts : `${counts}. Nothing will be trained: ${why}`;
+      return { value: { snapshot: made.artifact, unlearnable: why }, detail, reused: made.reused };
     });
     let opened = await open(snapshot, false);
 

@@ -2,7 +2,7 @@ import { CancelledFailure, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TASK_QUEUES } from '../../contracts/queues.ts';
-import type { RetrainInput } from '../../contracts/workflows.ts';
+import type { RetrainInput, TrainInput } from '../../contracts/workflows.ts';
 import { FINETUNE_DEFAULTS } from '../../infra/recipes/finetune-defaults.ts';
 import { DATA_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
 import {
@@ -70,12 +70,34 @@ describe('retrain', () => {
     expect(world.names().indexOf('chooseIndex')).toBeLessThan(world.names().indexOf('buildShard'));
   });
 
+  it('fine-tunes the backbone where that is asked for, and does all that follows with the new one', async () => {
+    const config = { ...retrainConfig, finetune: FINETUNE_DEFAULTS };
+    const output = await (await retrain({ config })).result();
+    expect(output).toMatchObject({ outcome: 'serving' });
+    expect(world.count('finetuneBackbone')).toBe(1);
+    const inputOf = (name: ActivityName): unknown => world.calls.find((call) => call.name === name)?.input;
+    const { backbone } = inputOf('trainHead') as TrainInput;
+    expect(backbone).toBe(`model-backbone-tuned-${world.snapshot}-${FINETUNE_DEFAULTS.seed}`);
+    expect(inputOf('planEmbedding')).toMatchObject({ model: backbone });
+    const again = await (await retrain({ config })).result();
+    expect(again.reused).toContain('finetune');
+  });
+
   it('finds everything made when nothing changed, and reuses the serving generation', async () => {
     const first = await (await retrain()).result();
     const second = await (await retrain()).result();
     expect(second).toMatchObject({ outcome: 'serving', generation: first.generation, index: first.index });
     expect(second.reused).toEqual(['snapshot', 'backbone', 'features', 'train', 'evaluate', 'embed', 'index', 'serve']);
     expect(world.generations).toHaveLength(1);
+  });
+
+  it('computes all views of a catalogue without labels for a head that learns from views', async () => {
+    world.untrained = { atSnapshot: 'No labels.' };
+    const config = { ...retrainConfig, train: { ...retrainConfig.train, supervision: 'views' as const } };
+    const output = await (await retrain({ config })).result();
+    expect(output).toMatchObject({ outcome: 'serving', model: `model-trained-${world.snapshot}-1` });
+    const planned = world.calls.find(({ name }) => name === 'planEmbedding')!;
+    expect(planned.input).toMatchObject({ views: retrainConfig.views });
   });
 
   it.each([
