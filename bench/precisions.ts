@@ -1,9 +1,11 @@
 /**
- * What does a model lose and win in another precision? Bytes, images/s in onnxruntime-node at 1 and 2 threads, the largest difference of a
+ * What does a model lose and win in another precision? Bytes, images/s in onnxruntime-node at 1 and 2 threads and in onnxruntime-web
+ * (WebAssembly in this process, 1 thread), how well the vectors of both runtimes agree, the largest difference of a
  * vector, and recall on labelled photos: both sides by the variant, and queries by the variant against the fp32 catalogue (a
  * query embedded on a device). int8 is calibrated in several ways, beside onnxruntime's own quantiser in Python where there is one.
  *
- *     node bench/precisions.ts --grocery FOLDER [--model pretrained] [--python PYTHON] [--rounds 7] [--pictures 128] [--only NAME,…]
+ *     node bench/precisions.ts --grocery FOLDER [--model pretrained] [--python PYTHON] [--rounds 7] [--pictures 128]
+ *         [--only NAME,…] [--speed-only]
  *
  * FOLDER holds photos.jsonl, iconic.jsonl and val.jsonl, as tools/grocery-jsonl.ts writes them.
  */
@@ -11,6 +13,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InferenceSession, Tensor, env } from 'onnxruntime-node';
+import * as web from 'onnxruntime-web';
 import { hardware } from '../infra/bench/hardware.ts';
 import { loadConfig } from '../infra/config/env.ts';
 import { resolveModel } from '../infra/evaluation/resolve-model.ts';
@@ -43,6 +46,7 @@ const { values } = parseArgs({
     pictures: { type: 'string', default: String(INT8_DEFAULTS.numPictures) },
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
+    'speed-only': { type: 'boolean', default: false },
   },
 });
 if (values.grocery === undefined)
@@ -56,6 +60,8 @@ const [rounds, numPictures, seed] = [values.rounds, values.pictures, values.seed
 /** Inferences of one round; alternating, so that a busy machine disturbs all alike. */
 const RUNS = 40;
 const KS = [1, 5, 10];
+/** Pictures whose vectors are compared between the two runtimes. */
+const COMPARED = 32;
 
 interface Row {
   image: string;
@@ -93,22 +99,15 @@ const only = values.only?.split(',');
 const chosen = [...makers].filter(([name]) => only === undefined || only.includes(name));
 
 const measured: { name: string; files: VariantFiles; row: Record<string, unknown> }[] = [];
-const base = await vectorsOf(fp32);
-measured.push({ name: 'fp32', files: fp32, row: { ...sizes(fp32), ...recalls(base) } });
+const base = values['speed-only'] ? undefined : await vectorsOf(fp32);
+measured.push({ name: 'fp32', files: fp32, row: { ...sizes(fp32), ...(base && recalls(base)) } });
 for (const [name, make] of chosen) {
   const files = await make();
-  const vectors = await vectorsOf(files);
-  const agreement = agreementOf([...base.queries, ...base.photos], [...vectors.queries, ...vectors.photos]);
-  const row = {
-    ...sizes(files),
-    ...agreement,
-    ...recalls(vectors),
-    queriesOnly: recalls({ ...base, queries: vectors.queries }),
-  };
+  const row = { ...sizes(files), ...(base && lossesOf(base, await vectorsOf(files))) };
   measured.push({ name, files, row });
   process.stderr.write(`${name}: ${JSON.stringify(row)}\n`);
 }
-const speeds = await speedsOf(measured);
+const speeds = rounds === 0 ? new Map<string, object>() : await speedsOf(measured);
 const table = measured.map(({ name, row }) => ({ name, ...row, imagesPerSecond: speeds.get(name) }));
 process.stdout.write(
   `${JSON.stringify({ model: model.id, n: { queries: queries!.length, photos: photos!.length, iconic: iconic!.length, calibration: pictures.length }, rounds, runs: RUNS, seed, hardware: hardware(), onnxruntime: env.versions.node, table }, null, 2)}\n`,
@@ -195,6 +194,14 @@ function recalls(vectors: Vectors): Record<string, Record<string, number>> {
   return { photos: against(photos!, vectors.photos), iconic: against(iconic!, vectors.iconic) };
 }
 
+function lossesOf(base: Vectors, vectors: Vectors): Record<string, unknown> {
+  return {
+    ...agreementOf([...base.queries, ...base.photos], [...vectors.queries, ...vectors.photos]),
+    ...recalls(vectors),
+    queriesOnly: recalls({ ...base, queries: vectors.queries }),
+  };
+}
+
 function joined(vectors: Float32Array[]): Float32Array {
   const all = new Float32Array(vectors.length * dim);
   vectors.forEach((vector, i) => all.set(vector, i * dim));
@@ -205,32 +212,72 @@ function sizes(files: VariantFiles): Record<string, number> {
   return { bytes: files['model.onnx'].length };
 }
 
-/** Inference alone, of one picture at a time: medians over rounds that alternate between the files. */
-async function speedsOf(all: typeof measured): Promise<Map<string, Record<string, number>>> {
-  const image = await preprocess(await readFile(queries![0]!.image), preprocessing);
+/** One file, opened in one of the two runtimes. */
+interface Opened {
+  run: (image: Float32Array) => Promise<Float32Array>;
+  close: () => Promise<void>;
+}
+
+async function openNode(bytes: Uint8Array, threads: number): Promise<Opened> {
+  const session = await InferenceSession.create(bytes, { intraOpNumThreads: threads, logSeverityLevel: 3 });
   const { size } = preprocessing;
-  const speeds = new Map<string, Record<string, number>>(all.map(({ name }) => [name, {}]));
-  for (const threads of [1, 2]) {
-    const sessions = await Promise.all(
-      all.map(({ files }) =>
-        InferenceSession.create(files['model.onnx'], { intraOpNumThreads: threads, logSeverityLevel: 3 }),
-      ),
-    );
+  return {
+    run: async (image) =>
+      (await session.run({ image: new Tensor('float32', image, [1, 3, size, size]) }))['embedding']!
+        .data as Float32Array,
+    close: () => session.release(),
+  };
+}
+
+/** The build that the page loads; one thread, as it is there. */
+async function openWeb(bytes: Uint8Array): Promise<Opened> {
+  web.env.wasm.numThreads = 1;
+  const session = await web.InferenceSession.create(bytes, { executionProviders: ['wasm'], logSeverityLevel: 3 });
+  const { size } = preprocessing;
+  return {
+    run: async (image) =>
+      (await session.run({ image: new web.Tensor('float32', image, [1, 3, size, size]) }))['embedding']!
+        .data as Float32Array,
+    close: () => session.release(),
+  };
+}
+
+/** Inference alone, of one picture at a time: medians over rounds that alternate between the files. */
+async function speedsOf(all: typeof measured): Promise<Map<string, Record<string, unknown>>> {
+  const images: Float32Array[] = [];
+  for (const { image } of queries!.slice(0, COMPARED))
+    images.push(await preprocess(await readFile(image), preprocessing));
+  const speeds = new Map<string, Record<string, unknown>>(all.map(({ name }) => [name, {}]));
+  const runtimes: [string, (bytes: Uint8Array) => Promise<Opened>][] = [
+    ['node, 1 thread', (bytes) => openNode(bytes, 1)],
+    ['node, 2 threads', (bytes) => openNode(bytes, 2)],
+    ['web, 1 thread', openWeb],
+  ];
+  const vectors = new Map<string, Float32Array[]>();
+  for (const [runtime, open] of runtimes) {
+    const opened: Opened[] = [];
+    for (const { files } of all) opened.push(await open(files['model.onnx']));
     const seconds = all.map((): number[] => []);
-    for (let round = -1; round < rounds; round++) {
-      for (const [i, session] of sessions.entries()) {
+    for (const [i, { run }] of opened.entries()) {
+      const embedded: Float32Array[] = [];
+      for (const image of images) embedded.push(Float32Array.from(await run(image)));
+      const name = all[i]!.name;
+      const before = vectors.get(name);
+      if (before === undefined) vectors.set(name, embedded);
+      else speeds.get(name)![`${runtime}, against node, 1 thread`] = agreementOf(before, embedded);
+    }
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, { run }] of opened.entries()) {
         const started = performance.now();
-        for (let run = 0; run < RUNS; run++)
-          await session.run({ image: new Tensor('float32', image, [1, 3, size, size]) });
-        // The first round warms up.
-        if (round >= 0) seconds[i]!.push((performance.now() - started) / 1000);
+        for (let done = 0; done < RUNS; done++) await run(images[0]!);
+        seconds[i]!.push((performance.now() - started) / 1000);
       }
     }
     all.forEach(({ name }, i) => {
       const middle = seconds[i]!.toSorted((a, b) => a - b)[rounds >> 1]!;
-      speeds.get(name)![`${threads} threads`] = Math.round((RUNS / middle) * 10) / 10;
+      speeds.get(name)![runtime] = Math.round((RUNS / middle) * 10) / 10;
     });
-    for (const session of sessions) await session.release();
+    for (const { close } of opened) await close();
   }
   return speeds;
 }
