@@ -3,7 +3,7 @@
  * the validation photos. Prints recall@1, @5 and @10 against both catalogues for the pretrained features, the fine-tuned features,
  * the head that was learnt with them and a new head on the fine-tuned features.
  *
- *     node bench/finetune.ts --dataset FOLDER --cache FOLDER [--set key=value ...] [--eval-sizes 224,256] [--new-head]
+ *     node bench/finetune.ts --dataset FOLDER --cache FOLDER [--set key=value ...] [--eval-sizes 224,288] [--save FILE | --load FILE] [--new-head]
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -17,6 +17,7 @@ import { openActivationCache } from '../infra/finetune/activation-cache.ts';
 import type { ActivationCache } from '../infra/finetune/activation-cache.ts';
 import { EFFICIENTNET_LITE0_PREPROCESSING, ensureBackbone } from '../infra/models/ensure-backbone.ts';
 import { openStores } from '../infra/stores.ts';
+import { RECIPES } from '../infra/recipes/recipes.ts';
 import { FINETUNE_DEFAULTS } from '../infra/recipes/finetune-defaults.ts';
 import { evaluateRetrieval } from '../lib/eval/retrieval.ts';
 import { decodeModel, encodeModel } from '../lib/export/onnx-proto.ts';
@@ -24,6 +25,8 @@ import { frozenPart, readUnits } from '../lib/finetune/backbone-graph.ts';
 import { finetune } from '../lib/finetune/finetune.ts';
 import { cutBefore } from '../lib/finetune/network.ts';
 import { FinetuneProgram } from '../lib/finetune/program.ts';
+import { FEATURE_DIM } from '../lib/nn/efficientnet-lite0.ts';
+import { trainHead } from '../lib/train/train-head.ts';
 
 const { values } = parseArgs({
   options: {
@@ -34,6 +37,8 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '1' },
     steps: { type: 'string', default: '0' },
     save: { type: 'string' },
+    load: { type: 'string' },
+    'new-head': { type: 'boolean', default: false },
   },
 });
 const { dataset, cache } = values;
@@ -87,30 +92,34 @@ log(
 );
 let mean = 0;
 const stop = new AbortController();
-const made = await finetune(program, tuning, undefined, {
-  signal: stop.signal,
-  onStep(report) {
-    mean += (report.loss - mean) / Math.min(report.step, 50);
-    if (report.step % 20 === 0 || report.step === report.numSteps) {
-      const ms = (performance.now() - cachedAt) / report.step;
-      log(
-        `step ${report.step}/${report.numSteps} loss ${mean.toFixed(3)} ${ms.toFixed(0)} ms/step ${report.recallByEpoch
-          .slice(-3)
-          .map((r) => r.toFixed(3))
-          .join(' ')} ${tf.memory().numTensors} tensors`,
-      );
-    }
-    if (report.step === Number(values.steps)) stop.abort();
-  },
-}).catch((error: unknown) => {
-  if (!stop.signal.aborted) throw error;
-  return undefined;
-});
+const loaded = values.load === undefined ? undefined : readFileSync(values.load);
+const made =
+  loaded !== undefined
+    ? { values: new Float32Array(loaded.buffer.slice(loaded.byteOffset, loaded.byteOffset + loaded.length)) }
+    : await finetune(program, tuning, undefined, {
+        signal: stop.signal,
+        onStep(report) {
+          mean += (report.loss - mean) / Math.min(report.step, 50);
+          if (report.step % 20 === 0 || report.step === report.numSteps) {
+            const ms = (performance.now() - cachedAt) / report.step;
+            log(
+              `step ${report.step}/${report.numSteps} loss ${mean.toFixed(3)} ${ms.toFixed(0)} ms/step ${report.recallByEpoch
+                .slice(-3)
+                .map((r) => r.toFixed(3))
+                .join(' ')} ${tf.memory().numTensors} tensors`,
+            );
+          }
+          if (report.step === Number(values.steps)) stop.abort();
+        },
+      }).catch((error: unknown) => {
+        if (!stop.signal.aborted) throw error;
+        return undefined;
+      });
 const trainedAt = performance.now();
 log(`trained in ${seconds(cachedAt, trainedAt)} s`);
 if (made !== undefined) {
   if (values.save !== undefined) writeFileSync(values.save, Buffer.from(made.values.buffer));
-  for (const size of values['eval-sizes'].split(',').map(Number)) {
+  for (const size of values['eval-sizes'].split(',').filter(Boolean).map(Number)) {
     const own = cutBefore(tuning.blocks, size);
     const judge = new FinetuneProgram(
       tf,
@@ -119,12 +128,10 @@ if (made !== undefined) {
       { ...emptyData(), numLabels: names.length },
       tuning,
     );
-    for (const crop of [Math.round((size * 256) / 224), size]) {
-      const [q, c, i] = [
-        await activations(val, size, 1, crop),
-        await activations(train, size, 1, crop),
-        await activations(iconic, size, 1, crop),
-      ];
+    {
+      await using q = await activations(val, size, 1);
+      await using c = await activations(train, size, 1);
+      await using i = await activations(iconic, size, 1);
       for (const [what, vector] of [
         ['fine-tuned', made.values],
         ['pretrained', program.start],
@@ -135,27 +142,19 @@ if (made !== undefined) {
             kind === 'features'
               ? judge.features(vector, source, source.images.length)
               : judge.embed(vector, source, source.images.length);
-          const dim = kind === 'features' ? 1280 : tuning.dim;
+          const dim = kind === 'features' ? FEATURE_DIM : tuning.dim;
           const queries = await rows(q);
-          const line = [[train, await rows(c)] as const, [iconic, await rows(i)] as const].map(([list, catalogue]) => {
-            const { recall } = evaluateRetrieval({
-              dim,
-              queries,
-              queryLabels: val.map(({ label }) => label),
-              catalogue,
-              catalogueLabels: list.map(({ label }) => label),
-              ks: [1, 5, 10],
-            });
-            return Object.values(recall)
-              .map((value) => value.toFixed(3))
-              .join(' / ');
-          });
-          log(`size ${size} of ${crop} ${what} ${kind}: photos ${line[0]}, iconic ${line[1]}`);
+          const [photos, shop] = [
+            recallOf(dim, queries, await rows(c), train),
+            recallOf(dim, queries, await rows(i), iconic),
+          ];
+          log(`size ${size} ${what} ${kind}: photos ${photos}, iconic ${shop}`);
         }
       }
     }
   }
 }
+if (values['new-head'] && made !== undefined) await judgeNewHead(made.values);
 await stores.close();
 
 interface Picture {
@@ -174,13 +173,9 @@ function emptyData(): {
   return { views: 1, labels: Int32Array.of(0), train: trainSource, queries: none, answers: none };
 }
 
-async function activations(
-  list: Picture[],
-  size: number,
-  views: number,
-  shorter = Math.round((size * 256) / 224),
-): Promise<ActivationCache> {
+async function activations(list: Picture[], size: number, views: number): Promise<ActivationCache> {
   const images = list.map(({ image }) => image);
+  const shorter = Math.round((size * 256) / 224);
   const own = cutBefore(tuning.blocks, size);
   const key = createHash('sha256')
     .update(JSON.stringify([images, own.output, size, shorter, views]))
@@ -224,6 +219,58 @@ function picture(path: string, label: string): Picture {
   const image = createHash('sha256').update(bytes).digest('hex');
   pictures.set(image, bytes);
   return { image, label };
+}
+
+/** What a retrain serves: a head of the default recipe on features of the fine-tuned backbone, learnt from all views. */
+async function judgeNewHead(vector: Float32Array): Promise<void> {
+  const all = await program.features(vector, trainSource, learnt.length * tuning.views);
+  const [queries, answers] = [
+    await program.features(vector, querySource, val.length),
+    await program.features(vector, answerSource, iconic.length),
+  ];
+  const head = await trainHead(
+    tf,
+    {
+      ...{ featureDim: FEATURE_DIM, views: tuning.views, features: all, numLabels: names.length },
+      labels: Int32Array.from(learnt, ({ label }) => names.indexOf(label)),
+      ...{ queries: new Float32Array(), queryLabels: [], catalogue: new Float32Array(), catalogueLabels: [] },
+    },
+    { ...RECIPES['default']!.config.train, seed: tuning.seed },
+  );
+  const plain = new Float32Array(train.length * FEATURE_DIM);
+  train.forEach((_, i) => {
+    const from = (iconic.length + i) * tuning.views * FEATURE_DIM;
+    plain.set(all.subarray(from, from + FEATURE_DIM), i * FEATURE_DIM);
+  });
+  const dim = head.bias.length;
+  const embed = (features: Float32Array): Float32Array =>
+    tf.tidy(() =>
+      tf
+        .add(
+          tf.matMul(
+            tf.tensor2d(features, [features.length / FEATURE_DIM, FEATURE_DIM]),
+            tf.tensor2d(head.kernel, [FEATURE_DIM, dim]),
+          ),
+          tf.tensor1d(head.bias),
+        )
+        .dataSync<'float32'>(),
+    );
+  const asked = embed(queries);
+  log(
+    `new head: photos ${recallOf(dim, asked, embed(plain), train)}, iconic ${recallOf(dim, asked, embed(answers), iconic)}`,
+  );
+}
+
+/** @returns recall@1 / @5 / @10 */
+function recallOf(dim: number, queries: Float32Array, catalogue: Float32Array, list: Picture[]): string {
+  const { recall } = evaluateRetrieval({
+    ...{ dim, queries, catalogue, ks: [1, 5, 10] },
+    queryLabels: val.map(({ label }) => label),
+    catalogueLabels: list.map(({ label }) => label),
+  });
+  return Object.values(recall)
+    .map((value) => value.toFixed(3))
+    .join(' / ');
 }
 
 function seconds(from: number, to: number): string {
