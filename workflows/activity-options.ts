@@ -63,6 +63,17 @@ const trainRun: ActivityOptions = {
   retry: { initialInterval: '1 second', maximumInterval: '30 seconds', maximumAttempts: 20 },
 };
 
+export const MAX_TRIAL_ATTEMPTS = 6;
+
+/**
+ * A trial can be what kills its trainer, by a network too large for the memory for example, and others wait for the same trainers: it is
+ * given up sooner, and tried again as often as the search's own `retries` say.
+ */
+const trainTrial: ActivityOptions = {
+  ...trainRun,
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds', maximumAttempts: MAX_TRIAL_ATTEMPTS },
+};
+
 /** How often one part of a training on several processes may be lost before the run is given up. */
 export const MAX_PART_ATTEMPTS = 50;
 
@@ -140,7 +151,7 @@ export const trainingRecords = proxyActivities<TrainingRecordActivities>({
   taskQueue: TASK_QUEUES.orchestrator,
 });
 /** Rungs of trials; one that is lost goes on from its checkpoint, like any training. */
-export const trials = proxyActivities<TrialActivities>({ ...trainRun, taskQueue: TASK_QUEUES.train });
+export const trials = proxyActivities<TrialActivities>({ ...trainTrial, taskQueue: TASK_QUEUES.train });
 export const tuneRecords = proxyActivities<TuneRecordActivities>({ ...quick, taskQueue: TASK_QUEUES.orchestrator });
 export const tuningResults = proxyActivities<TuneActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
 export const building = proxyActivities<BuildActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });

@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   isCancellation,
   setHandler,
   upsertSearchAttributes,
@@ -85,12 +86,22 @@ async function run(input: TuneInput, search: Search, steps: StepTable): Promise<
       if (!isCancellation(error) || bestOf(search.state) === null) throw error;
       isCancelled = true;
       search.state = afterCancel(search.state);
-      return { value: true, detail: `Cancelled: ${describeState(config, search.state)}` };
+      return { value: true, detail: `Cancelled: ${describeState(config, search.state)}.` };
     }
   });
-  if (!isOver) return { snapshot: search.snapshot, prepared: features.prepared, state: search.state };
-  const conclude = () => steps.run('best', () => concludeTune(search, features, isCancelled));
-  return isCancelled ? CancellationScope.nonCancellable(conclude) : conclude();
+  if (!isOver && !CancellationScope.current().consideredCancelled) {
+    return { snapshot: search.snapshot, prepared: features.prepared, state: search.state };
+  }
+  const conclude = (best: 'trained' | 'as it is') =>
+    steps.run('best', () => concludeTune(search, features, best === 'as it is'));
+  try {
+    if (isOver && !isCancelled) return await conclude('trained');
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+  }
+  if (bestOf(search.state) === null) throw new CancelledFailure('Cancelled before any trial had reported.');
+  search.state = afterCancel(search.state);
+  return CancellationScope.nonCancellable(() => conclude('as it is'));
 }
 
 async function snapshotOf(catalogue: string, cursor: TuneCursor | undefined) {

@@ -6,12 +6,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { TASK_QUEUES } from '../../contracts/queues.ts';
 import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
 import type { SimilarItemsInput } from '../../contracts/similar.ts';
+import type { TuneConfig, TuneInput } from '../../contracts/tuning.ts';
 import type { EmbedCatalogueInput, TrainInput } from '../../contracts/workflows.ts';
 import { FINETUNE_DEFAULTS } from '../../infra/recipes/finetune-defaults.ts';
 import { DATA_PARALLEL_DEFAULTS, MODEL_PARALLEL_DEFAULTS } from '../../infra/recipes/kind-defaults.ts';
 import { SimilarConfigSchema } from '../../infra/similar/similar-config.ts';
 import { cancelRetrain, retrainResult, startRetrain } from '../../infra/temporal/retrain-client.ts';
 import { requestSwitch } from '../../infra/temporal/serve-client.ts';
+import { MAX_TRIAL_ATTEMPTS } from '../../workflows/activity-options.ts';
 import { FakeWorld, retrainConfig, target } from '../support/fake-activities.ts';
 import type { ActivityName } from '../support/fake-activities.ts';
 import { openTemporalEnv } from '../support/temporal-env.ts';
@@ -137,6 +139,43 @@ describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () =>
     await handle.result();
     await keep('similar-continued', workflowIds.similar(catalogue), handle.firstExecutionRunId);
     await keep('similar-last-run', workflowIds.similar(catalogue));
+    await workers.stop();
+  });
+
+  it('of a search for hyper-parameters', async () => {
+    const workers = await startFakeWorkers(env, world);
+    const config: TuneConfig = {
+      base: { ...retrainConfig, train: { ...retrainConfig.train, epochs: 9 } },
+      space: { 'train.dim': { kind: 'choice', values: [0, 1, 2, 3, 4] } },
+      search: { kind: 'tpe', startup: 2, candidates: 8, gamma: 0.25 },
+      scheduler: { kind: 'asha', minEpochs: 1, eta: 3 },
+      ...{ numTrials: 5, concurrency: 2, retries: 1, seed: 1 },
+    };
+    const lost = ApplicationFailure.create({
+      message: 'Killed.',
+      type: 'unavailable',
+      nextRetryDelay: '1 millisecond',
+    });
+    world.trials.fates.set(3, Array<ApplicationFailure>(MAX_TRIAL_ATTEMPTS).fill(lost));
+    const tune = (input: Partial<TuneInput> = {}) =>
+      env.client.workflow.start(WORKFLOWS.tune, {
+        taskQueue: TASK_QUEUES.orchestrator,
+        workflowId: workflowIds.tune(catalogue),
+        args: [{ catalogue, config, lookEveryMs: 1000, ...input }],
+      });
+    const whole = await tune({ rungsPerRun: 4 });
+    await whole.result();
+    await keep('tune-continued', whole.workflowId, whole.firstExecutionRunId);
+    await keep('tune-last-run', whole.workflowId);
+    await keep('trial-child', workflowIds.trial(catalogue, 4));
+
+    const held = { ...config, base: { ...config.base, train: { ...config.base.train, epochs: 27 } } };
+    world.trials.isHeld = ({ train, untilEpoch }) => train.config.epochs === 27 && untilEpoch > 1;
+    const cancelled = await tune({ config: held });
+    await vi.waitFor(() => expect(world.trials.running).toBe(1), soon);
+    await cancelled.cancel();
+    await cancelled.result();
+    await keep('tune-cancelled', cancelled.workflowId, cancelled.firstExecutionRunId);
     await workers.stop();
   });
 

@@ -20,6 +20,8 @@ import type { RetrainConfig } from '../../contracts/training.ts';
 import type { ServingTarget } from '../../contracts/workflows.ts';
 import { compareOutcomes } from '../../lib/eval/compare-outcomes.ts';
 import { FakeGang, fakePartActivities } from './fake-gang.ts';
+import { FakeTrials, fakeTrialActivities } from './fake-trials.ts';
+import type { SearchActivities } from './fake-trials.ts';
 import { quality } from './qualities.ts';
 
 export type AllActivities = CatalogueActivities &
@@ -31,7 +33,8 @@ export type AllActivities = CatalogueActivities &
   BuildActivities &
   EmbedActivities &
   SimilarActivities &
-  SimilarRecordActivities;
+  SimilarRecordActivities &
+  SearchActivities;
 export type ActivityName = keyof AllActivities;
 
 interface FakeGeneration {
@@ -74,6 +77,7 @@ export class FakeWorld {
   similar = new Map<string, string>();
   drained: string[] = [];
   gang = new FakeGang();
+  trials = new FakeTrials();
   closed = false;
 
   get serving(): FakeGeneration | undefined {
@@ -210,6 +214,7 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
       return { backbone: artifact, reused, metrics: {} };
     },
     ...fakePartActivities(world.gang, (input) => activities.trainHead(input)),
+    ...fakeTrialActivities(world.trials, (artifact) => make(world, artifact)),
     async planEmbedding({ snapshot, model, views }) {
       expectKind(model, 'model');
       const embeddings = `embeddings-${model}-${snapshot}-${views}`;
