@@ -29,7 +29,9 @@ export function tuningPlots(record: TuningRecord, curves: readonly TrialCurve[])
 }
 
 function curvesSpec({ trials, best }: TuningRecord, curves: readonly TrialCurve[]): TopLevelSpec {
-  const values = curves.flatMap(({ trial, points }) =>
+  // What comes last is drawn on top.
+  const onTop = curves.toSorted((a, b) => Number(a.trial === best.trial) - Number(b.trial === best.trial));
+  const values = onTop.flatMap(({ trial, points }) =>
     points.map((point) => ({ ...point, trial, status: statusOf(trials[trial], best.trial) })),
   );
   return {
@@ -69,11 +71,11 @@ function parallelSpec({ config, trials }: TuningRecord): TopLevelSpec {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const names = [...axes.map(([path]) => shortName(path)), RECALL];
   const points = judged.flatMap(({ trial, value }) => [
-    ...axes.flatMap(([path, dimension]) => {
+    ...axes.map(([path, dimension]) => {
       const chosen = trial.params[path];
-      return chosen === undefined
-        ? []
-        : [{ axis: shortName(path), at: placeOf(dimension, chosen), trial: trial.id, value }];
+      // Null breaks the line: one that crossed the axis of a value it does not have would seem to have it.
+      const at = chosen === undefined ? null : placeOf(dimension, chosen);
+      return { axis: shortName(path), at, trial: trial.id, value };
     }),
     { axis: RECALL, at: high === low ? 0.5 : (value - low) / (high - low), trial: trial.id, value },
   ]);
