@@ -38,7 +38,7 @@ export async function followTune(options: {
       if (signal.aborted) {
         throw new LookalikeError(
           'cancelled',
-          `Stopped looking at ${workflowId}; the search goes on. \`lookalike workflows show ${workflowId}\` shows it.`,
+          `Stopped looking at ${workflowId}; the search goes on. \`lookalike workflows show ${workflowId}\` shows it, \`… cancel ${workflowId}\` stops it.`,
         );
       }
       try {

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import type { CatalogueFilter } from './workflow-view.ts';
 import { connectClient } from '../infra/temporal/connection.ts';
+import { cancelRetrain } from '../infra/temporal/retrain-client.ts';
 import { listWorkflows, workflowUrl } from '../infra/temporal/workflow-list.ts';
 import { catalogueName, wholeNumber } from './options.ts';
 import { handles } from './run-command.ts';
@@ -9,7 +10,7 @@ import type { CommandContext } from './run-command.ts';
 import { table } from './table.ts';
 import { describeRun, showRun } from './workflow-view.ts';
 
-/** `workflows list | show`: what Temporal knows of this installation's runs. */
+/** `workflows list | show | cancel`: what Temporal knows of this installation's runs. */
 export function addWorkflowCommands(program: Command): void {
   const group = program.command('workflows').description('durable runs: retraining and what keeps indices served');
 
@@ -44,6 +45,19 @@ export function addWorkflowCommands(program: Command): void {
       withTemporal(context, async (client) => {
         const view = await showRun(client, context.config, workflowId, run);
         context.print(view, () => describeRun(view));
+      }),
+  );
+
+  handles(
+    group
+      .command('cancel <workflow>')
+      .description(
+        'ask a run to stop: what serves is not touched, finished artefacts stay, a search keeps its best so far',
+      ),
+    async (context, _options, workflowId = '') =>
+      withTemporal(context, async (client) => {
+        await cancelRetrain(client, workflowId);
+        context.print({ workflowId, asked: true }, () => `Asked ${workflowId} to stop.`);
       }),
   );
 }
