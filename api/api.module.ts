@@ -27,6 +27,7 @@ import {
   SIMILAR,
   SIMILAR_STARTER,
   SWITCHER,
+  TUNER,
 } from './ports.ts';
 import type { ApiPorts } from './ports.ts';
 import { QueryVectorService } from './search/query-vector.service.ts';
@@ -38,6 +39,8 @@ import type { ApiSettings } from './settings.ts';
 import { RetrainEventsService } from './training/retrain-events.service.ts';
 import { TrainingController } from './training/training.controller.ts';
 import { TrainingService } from './training/training.service.ts';
+import { TuningController } from './tuning/tuning.controller.ts';
+import { TuningService } from './tuning/tuning.service.ts';
 import { ZodPipe } from './validation.ts';
 
 /** The API over given ports. */
@@ -54,6 +57,7 @@ export class ApiModule {
         ImageController,
         ModelController,
         TrainingController,
+        TuningController,
         GenerationsController,
         HealthController,
       ],
@@ -65,6 +69,7 @@ export class ApiModule {
         { provide: IMAGE_FETCHER, useValue: ports.fetchImage },
         { provide: RETRAINER, useValue: ports.retrainer },
         { provide: SWITCHER, useValue: ports.switcher },
+        { provide: TUNER, useValue: ports.tuner },
         { provide: SIMILAR, useValue: ports.similar },
         { provide: SIMILAR_STARTER, useValue: ports.similarStarter },
         { provide: DEVICE_MODELS, useValue: ports.deviceModels },
@@ -83,6 +88,7 @@ export class ApiModule {
         SearchService,
         SimilarService,
         TrainingService,
+        TuningService,
       ],
     };
   }

@@ -20,6 +20,7 @@ import { DEFAULT_LIMITS, authFor } from './settings.ts';
 import { temporalSimilarStarter } from './similar/temporal-similar-starter.ts';
 import { recipes } from './training/recipes.ts';
 import { temporalRetrainer } from './training/temporal-retrainer.ts';
+import { temporalTuner } from './tuning/temporal-tuner.ts';
 
 /** So long health says `shutting_down` while requests are still taken, for a balancer to notice. */
 const NOTICE_MS = 500;
@@ -58,6 +59,7 @@ export async function start(config: Config, logger: Logger = createLogger(config
       fetchImage: (url, signal) => fetchImage(url, { allowedHosts: config.imageHosts, maxBytes, timeoutMs, signal }),
       retrainer: temporalRetrainer(temporal, config, recipes),
       switcher: temporalSwitcher(temporal, config, stores),
+      tuner: temporalTuner(temporal, config, recipes),
       similar,
       similarStarter: temporalSimilarStarter(temporal, config),
       deviceModels: createDeviceModels(stores.artifacts),

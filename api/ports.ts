@@ -6,10 +6,12 @@ import type { Registry } from '../contracts/registry.ts';
 import type { RoutingTable } from '../contracts/serving.ts';
 import type { LiveTraining } from '../contracts/data-parallel.ts';
 import type { RetrainConfig } from '../contracts/training.ts';
+import type { TuneOutput, TuneView } from '../contracts/tuning.ts';
 import type { SimilarConfig } from '../contracts/similar.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
 import type { Switched, SwitchWish } from '../infra/generations/promote.ts';
 import type { SimilarReader } from '../infra/similar/similar-reader.ts';
+import type { TuneRequest } from '../infra/tune/schema.ts';
 import type { DeviceModels } from '../infra/variants/device-models.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import type { ApiSettings } from './settings.ts';
@@ -109,6 +111,30 @@ export interface Retrainer {
   recipes(): { name: string; about: string; config: RetrainConfig }[];
 }
 
+/** A search as a caller describes it: what every trial starts from, and what is varied. */
+export type TuneWish = Pick<RetrainRequest, 'recipe' | 'config' | 'set'> & TuneRequest;
+
+/** The newest search for hyper-parameters of a catalogue. */
+export interface TuneStatus extends Pick<
+  RetrainStatus,
+  'workflowId' | 'runId' | 'status' | 'startedAt' | 'closedAt' | 'failure' | 'temporalUrl'
+> {
+  /** Null while no orchestrator answers. */
+  view: TuneView | null;
+  /** Also of a search that was cancelled, where it had a best so far. */
+  output: TuneOutput | null;
+}
+
+/** Searches for hyper-parameters. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
+export interface Tuner {
+  /** @throws LookalikeError `invalidInput` with every contradiction */
+  start(catalogue: string, wish: TuneWish): Promise<RetrainStarted>;
+  /** Undefined when nothing was ever tuned (as far as Temporal still remembers). */
+  status(catalogue: string): Promise<TuneStatus | undefined>;
+  /** Asks it to stop. @throws LookalikeError `notFound` */
+  cancel(catalogue: string): Promise<void>;
+}
+
 /** Batches of neighbours. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
 export interface SimilarStarter {
   start(catalogue: string, config: SimilarConfig): Promise<RetrainStarted>;
@@ -131,6 +157,7 @@ export interface ApiPorts {
   fetchImage: ImageFetcher;
   retrainer: Retrainer;
   switcher: Switcher;
+  tuner: Tuner;
   similar: SimilarReader;
   similarStarter: SimilarStarter;
   deviceModels: DeviceModels;
@@ -146,6 +173,7 @@ export const EMBEDDER = token<Embedder>('Embedder');
 export const IMAGE_FETCHER = token<ImageFetcher>('ImageFetcher');
 export const RETRAINER = token<Retrainer>('Retrainer');
 export const SWITCHER = token<Switcher>('Switcher');
+export const TUNER = token<Tuner>('Tuner');
 export const SIMILAR = token<SimilarReader>('SimilarReader');
 export const SIMILAR_STARTER = token<SimilarStarter>('SimilarStarter');
 export const DEVICE_MODELS = token<DeviceModels>('DeviceModels');

@@ -6,6 +6,7 @@ import { keyDialog } from './key-dialog.js';
 import { onPhoto } from './photo.js';
 import { retrainPanel } from './retrain.js';
 import { get, post, postForm, showPicture } from './server.js';
+import { tunePanel } from './tune.js';
 
 const PAGE_SIZE = 48;
 const NUM_RESULTS = 24;
@@ -19,6 +20,7 @@ let current = new AbortController();
 const askKey = keyDialog(start);
 const device = deviceEmbedder((words) => say(byId('on-device-note'), words));
 const retrain = retrainPanel({ onServing: () => void loadCatalogues(), onProblem: showProblem });
+const tune = tunePanel({ onProblem: showProblem });
 const base = () => `/v1/catalogues/${encodeURIComponent(state.catalogue)}`;
 
 async function start() {
@@ -63,6 +65,7 @@ async function useCatalogue(name) {
   byId('catalogue').value = name;
   showServing();
   retrain.use(name);
+  tune.use(name);
   const { categories } = await get(`${base()}/categories`);
   const options = categories.map(({ category, count }) => ({ value: category, text: `${category} (${count})` }));
   fillSelect(byId('category'), [{ value: '', text: 'All' }, ...options], '');

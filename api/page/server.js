@@ -50,6 +50,9 @@ export const post = async (path, body, options) =>
     })
   ).json();
 
+/** DELETE; the answer says what became of it. */
+export const remove = async (path, options) => (await request(path, { ...options, method: 'DELETE' })).json();
+
 export async function postForm(path, fields, options) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) form.append(name, value);

@@ -13,7 +13,7 @@ import type { RetrainRequest, RetrainStatus, Retrainer } from '../ports.ts';
 /** The steps are told by an orchestrator; while none answers, the run is told without them. */
 const STEPS_MS = 2_000;
 
-const STATUS: Partial<Record<retrain.RunDescription['status'], RetrainStatus['status']>> = {
+export const RUN_STATUS: Partial<Record<retrain.RunDescription['status'], RetrainStatus['status']>> = {
   RUNNING: 'running',
   CONTINUED_AS_NEW: 'running',
   COMPLETED: 'completed',
@@ -55,12 +55,12 @@ export function temporalRetrainer(client: Client, config: Pick<Config, 'temporal
       const [told, training, end] = await Promise.all([
         steps(run),
         isRunning ? call(() => retrain.trainProgress(client, workflowId)) : undefined,
-        isRunning ? undefined : call(() => outcome(client, run)),
+        isRunning ? undefined : call(() => outcomeOf<RetrainOutput>(client, run)),
       ]);
       return {
         workflowId,
         runId: run.runId,
-        status: STATUS[run.status] ?? 'failed',
+        status: RUN_STATUS[run.status] ?? 'failed',
         startedAt: run.startTime,
         closedAt: run.closeTime,
         steps: told,
@@ -74,12 +74,14 @@ export function temporalRetrainer(client: Client, config: Pick<Config, 'temporal
   };
 }
 
-async function outcome(
+/** How a run ended. */
+export async function outcomeOf<Output>(
   client: Client,
-  run: retrain.RunDescription,
-): Promise<{ output: RetrainOutput | null; failure: string | null }> {
+  { workflowId, runId }: retrain.RunDescription,
+): Promise<{ output: Output | null; failure: string | null }> {
   try {
-    return { output: await retrain.retrainResult(client, run.workflowId, run.runId), failure: null };
+    const output = (await client.workflow.getHandle(workflowId, runId).result()) as Output;
+    return { output, failure: null };
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
     return { output: null, failure: rootCause(error) };
@@ -91,7 +93,8 @@ function rootCause(error: Error): string {
   return error.cause instanceof Error ? rootCause(error.cause) : errorMessage(error);
 }
 
-function orUndefined(error: unknown): undefined {
+/** What Temporal does not know is no failure. */
+export function orUndefined(error: unknown): undefined {
   if (error instanceof LookalikeError && error.code === 'notFound') return undefined;
   throw error;
 }

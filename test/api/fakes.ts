@@ -84,6 +84,7 @@ export class World {
         lookup: async (artifact, id) => (artifact === this.similarArtifact ? this.similar.get(id) : undefined),
       }),
       similarStarter: strict<ApiPorts['similarStarter']>('similarStarter', {}),
+      tuner: strict<ApiPorts['tuner']>('tuner', {}),
       deviceModels: strict<ApiPorts['deviceModels']>('deviceModels', {}),
       logger: pino({ level: 'silent' }),
       ...overrides,

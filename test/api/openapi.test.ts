@@ -46,6 +46,7 @@ describe('the OpenAPI document', () => {
       '/v1/catalogues/{catalogue}/search',
       '/v1/catalogues/{catalogue}/similar-items',
       '/v1/catalogues/{catalogue}/switches',
+      '/v1/catalogues/{catalogue}/tune',
       '/v1/recipes',
     ]);
     for (const path of described) {
