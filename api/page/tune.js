@@ -28,14 +28,14 @@ export function tunePanel({ onProblem }) {
     while (!signal.aborted) {
       let pauseMs = IDLE_MS;
       try {
-        const search = await get(address(), { signal });
+        const { search } = await get(address(), { signal });
         if (signal.aborted) return;
-        show(search);
-        if (search.status === 'running') pauseMs = LIVE_MS;
+        if (search !== null) show(search);
+        if (search?.status === 'running') pauseMs = LIVE_MS;
       } catch (error) {
         if (signal.aborted) return;
         if (error.status === 401 || error.status === 403) return;
-        if (error.status !== 404) say(byId('tune-summary'), error.message);
+        say(byId('tune-summary'), error.message);
       }
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

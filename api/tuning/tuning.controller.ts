@@ -3,7 +3,7 @@ import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nest
 import { Access } from '../auth/access.ts';
 import type { RetrainStarted, TuneStatus } from '../ports.ts';
 import { RetrainStartedDto } from '../training/training.dto.ts';
-import { TuneRequestDto, TuneStatusDto } from './tuning.dto.ts';
+import { NewestTuneDto, TuneRequestDto, TuneStatusDto } from './tuning.dto.ts';
 import { TuningService } from './tuning.service.ts';
 
 @ApiTags('training')
@@ -27,9 +27,9 @@ export class TuningController {
   @Get()
   @Access('read')
   @ApiOperation({ summary: 'The newest search: its trials, how many run at once, the best, and its outcome.' })
-  @ApiOkResponse({ type: TuneStatusDto })
-  status(@Param('catalogue') catalogue: string): Promise<TuneStatus> {
-    return this.service.status(catalogue);
+  @ApiOkResponse({ type: NewestTuneDto })
+  async newest(@Param('catalogue') catalogue: string): Promise<{ search: TuneStatus | null }> {
+    return { search: await this.service.newest(catalogue) };
   }
 
   @Delete()

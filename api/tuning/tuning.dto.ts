@@ -30,34 +30,36 @@ const TrialSchema = z.object({
   recall: z.number().optional(),
 });
 
-export class TuneStatusDto extends createZodDto(
-  z.object({
-    workflowId: z.string(),
-    runId: z.string(),
-    status: z.enum(['running', 'completed', 'failed', 'cancelled']),
-    startedAt: z.string(),
-    closedAt: z.string().nullable(),
-    view: z
-      .object({
-        catalogue: z.string(),
-        trials: z.array(TrialSchema),
-        numTrials: z.number(),
-        epochs: z.number().describe('The most that a trial is trained.'),
-        trainers: z.number().nullable(),
-        width: z.number().describe('How many trials may run at once now.'),
-        best: z.number().nullable(),
-        search: z.string(),
-        scheduler: z.string(),
-      })
-      .nullable()
-      .describe('Null while no orchestrator answers.'),
-    output: z
-      .record(z.string(), z.json())
-      .nullable()
-      .describe(
-        'Of a search that ended: `outcome`, the `best` trial with its configuration, and the artefact `tuning`.',
-      ),
-    failure: z.string().nullable(),
-    temporalUrl: z.string(),
-  }),
+const TuneStatusSchema = z.object({
+  workflowId: z.string(),
+  runId: z.string(),
+  status: z.enum(['running', 'completed', 'failed', 'cancelled']),
+  startedAt: z.string(),
+  closedAt: z.string().nullable(),
+  view: z
+    .object({
+      catalogue: z.string(),
+      trials: z.array(TrialSchema),
+      numTrials: z.number(),
+      epochs: z.number().describe('The most that a trial is trained.'),
+      trainers: z.number().nullable(),
+      width: z.number().describe('How many trials may run at once now.'),
+      best: z.number().nullable(),
+      search: z.string(),
+      scheduler: z.string(),
+    })
+    .nullable()
+    .describe('Null while no orchestrator answers.'),
+  output: z
+    .record(z.string(), z.json())
+    .nullable()
+    .describe('Of a search that ended: `outcome`, the `best` trial with its configuration, and the artefact `tuning`.'),
+  failure: z.string().nullable(),
+  temporalUrl: z.string(),
+});
+
+export class TuneStatusDto extends createZodDto(TuneStatusSchema) {}
+
+export class NewestTuneDto extends createZodDto(
+  z.object({ search: TuneStatusSchema.nullable().describe('Null where nothing was ever tuned.') }),
 ) {}

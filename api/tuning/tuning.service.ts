@@ -21,17 +21,23 @@ export class TuningService {
     return await this.tuner.start(catalogue, wish);
   }
 
-  /** @throws LookalikeError `notFound` when there is no search to tell of */
-  async status(catalogue: string): Promise<TuneStatus> {
+  /** Null where nothing was ever tuned. @throws LookalikeError `notFound` for a catalogue that is not */
+  async newest(catalogue: string): Promise<TuneStatus | null> {
     const status = await this.tuner.status(catalogue);
-    if (status !== undefined) return status;
-    await requireCatalogue(this.registry.catalogue, catalogue);
-    throw new LookalikeError('notFound', `Catalogue "${catalogue}" has no search yet: start one with POST.`);
+    if (status === undefined) await requireCatalogue(this.registry.catalogue, catalogue);
+    return status ?? null;
   }
 
+  /** @throws LookalikeError `notFound` when there is no search to stop */
   async cancel(catalogue: string): Promise<TuneStatus> {
-    const { status } = await this.status(catalogue);
+    const { status } = await this.existing(catalogue);
     if (status === 'running') await this.tuner.cancel(catalogue);
-    return await this.status(catalogue);
+    return await this.existing(catalogue);
+  }
+
+  private async existing(catalogue: string): Promise<TuneStatus> {
+    const status = await this.newest(catalogue);
+    if (status !== null) return status;
+    throw new LookalikeError('notFound', `Catalogue "${catalogue}" has no search yet: start one with POST.`);
   }
 }

@@ -84,7 +84,7 @@ export class World {
         lookup: async (artifact, id) => (artifact === this.similarArtifact ? this.similar.get(id) : undefined),
       }),
       similarStarter: strict<ApiPorts['similarStarter']>('similarStarter', {}),
-      tuner: strict<ApiPorts['tuner']>('tuner', {}),
+      tuner: strict<ApiPorts['tuner']>('tuner', { status: async () => undefined }),
       deviceModels: strict<ApiPorts['deviceModels']>('deviceModels', {}),
       logger: pino({ level: 'silent' }),
       ...overrides,

@@ -39,9 +39,10 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.dispose());
 
-async function search(): Promise<TuneStatus> {
+/** Before it has started there is none. */
+async function search(): Promise<Partial<TuneStatus>> {
   const response = await fetch(`${api}/v1/catalogues/shop/tune`);
-  return (await response.json()) as TuneStatus;
+  return ((await response.json()) as { search: TuneStatus | null }).search ?? {};
 }
 
 /** The first trainer that trains a rung now. */
@@ -93,7 +94,7 @@ describe('a search on two trainers', () => {
     await expect
       .poll(async () => {
         const { status, view } = await search();
-        return status === 'running' && view !== null && view.trials.some(({ reports }) => reports.length > 0);
+        return status === 'running' && view?.trials.some(({ reports }) => reports.length > 0);
       }, SOON)
       .toBe(true);
     await shop.json('workflows', 'cancel', 'tune/shop');
