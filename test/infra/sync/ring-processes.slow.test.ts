@@ -63,7 +63,7 @@ class Gang {
 
 describe('processes of a ring', () => {
   it('end in the same bits when one that is no lead is killed or frozen for a while', async () => {
-    const [size, numSteps] = [3, 2_000];
+    const [size, numSteps] = [3, 600];
     const start = (rank: number, attempt: number): ChildProcess =>
       fork(PEER, [rank, size, '127.0.0.1', LENGTH, numSteps, attempt].map(String));
     const gang = new Gang(size, start);
@@ -76,7 +76,8 @@ describe('processes of a ring', () => {
     gang.start(2);
     const expected = await bitsInMemory(LENGTH, size, numSteps);
     for (const bits of await Promise.all(gang.done)) expect(bits).toBe(expected);
-  });
+    // Three processes take turns on two cores here, and on a busy machine on less.
+  }, 120_000);
 });
 
 const noLink = whyNoLink();
