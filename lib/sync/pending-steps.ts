@@ -81,6 +81,8 @@ export class PendingSteps {
 
 /** Σ w_g gradient_g / Σ w_g. Doubles hold w * gradient exactly for any real batch, so that a single slice passes through unchanged. */
 function writeMean(pushes: readonly Push[], sums: Float64Array, mean: Float32Array): void {
+  // What they do for one slice, without the passes: a rank of a ring has no other.
+  if (pushes.length === 1) return mean.set(pushes[0]!.gradient);
   let total = 0;
   sums.fill(0);
   for (const { gradient, weight } of pushes) {

@@ -136,7 +136,8 @@ export class RingMember {
       async push({ step, version, weight, learningRate, gradient }, signal) {
         ring.expectAlive();
         if (step < shard.statistics().step) return 'duplicate';
-        const values = gradient.map((value) => value * weight);
+        const values = new Float32Array(gradient.length);
+        for (let i = 0; i < values.length; i++) values[i] = gradient[i]! * weight;
         const total = Float32Array.of(weight);
         const started = now();
         const parts: RingPart[] = [
