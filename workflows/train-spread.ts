@@ -16,7 +16,7 @@ import { MAX_PART_ATTEMPTS, trainingRecords } from './activity-options.ts';
 import type { DividedPart, Division, StageInput } from './division.ts';
 import { failureCode, rootMessage } from './failure.ts';
 import { partPlacedSignal } from './messages.ts';
-import { describePlaces } from './policy/describe-spread.ts';
+import { describePlaces, withPlaced } from './policy/describe-spread.ts';
 
 /**
  * One head by several processes: replicas that divide its batches and meet at parameter shards, or stages that divide the model. Each
@@ -34,7 +34,7 @@ export async function trainSpread(train: TrainInput, division: Division, about: 
   setHandler(partPlacedSignal, (part) => {
     // A part of the stage before may speak up late.
     if (part.run !== run) return;
-    placed = [...placed.filter(({ role, index }) => role !== part.role || index !== part.index), part];
+    placed = withPlaced(placed, part);
     describe();
   });
 

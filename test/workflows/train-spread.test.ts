@@ -186,8 +186,8 @@ describe('a training spread over processes', () => {
     workers = await startFakeWorkers(env, world);
     await vi.waitFor(async () => {
       const told = await run.currentDetails();
-      expect(told).toContain('| replica 1 | `trainer-2` |');
-      expect(told).not.toContain('trainer-1');
+      expect(told).toContain('| replica 1 | `trainer-2`, lost on `trainer-1` |');
+      expect(told).toContain('On 1 trainer; a part that is lost goes on at any that lives.');
     }, SOON);
     world.gang.held = false;
     await run.result();

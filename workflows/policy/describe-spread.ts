@@ -40,18 +40,36 @@ export function describeCut(config: ModelParallelConfig): string {
 
 type NamedPart = Pick<PlacedPart, 'role' | 'index'> & { name: string };
 
-/** A table of who computes what where, for the Temporal UI; parts that no host has taken yet are missing from `placed`. */
-export function describePlaces(
-  parts: readonly NamedPart[],
-  placed: readonly Pick<PlacedPart, 'role' | 'index' | 'host'>[],
-): string {
+/** Where a part is, and where it was when it was lost last. */
+export interface Place extends Pick<PlacedPart, 'role' | 'index' | 'host'> {
+  before?: string;
+}
+
+/** The places with this part where it is now. */
+export function withPlaced<T extends Place>(placed: readonly T[], part: T): T[] {
+  const isSame = ({ role, index }: Place): boolean => role === part.role && index === part.index;
+  const { host } = placed.find(isSame) ?? {};
+  const moved = host === undefined || host === part.host ? part : { ...part, before: host };
+  return [...placed.filter((each) => !isSame(each)), moved];
+}
+
+/**
+ * Who computes what where, for the Temporal UI: on how many hosts, and a table. Parts that no host has taken yet are missing from
+ * `placed`; one that was lost is told of once another host has it.
+ */
+export function describePlaces(parts: readonly NamedPart[], placed: readonly Place[]): string {
   const holds = (part: NamedPart): boolean => part.role === 'parameters';
   const rows = [...parts.filter((part) => !holds(part)), ...parts.filter(holds)].map((part) => {
-    const host = placed.find(({ role, index }) => role === part.role && index === part.index)?.host;
+    const { host, before } = placed.find(({ role, index }) => role === part.role && index === part.index) ?? {};
     const name = `${part.name}${part.index === 0 && !holds(part) ? ', leads' : ''}`;
-    return `| ${name} | ${host === undefined ? 'waits for a trainer' : `\`${host}\``} |`;
+    const where = host === undefined ? 'waits for a trainer' : `\`${host}\``;
+    return `| ${name} | ${where}${before === undefined ? '' : `, lost on \`${before}\``} |`;
   });
-  return ['| part | host |', '|---|---|', ...rows].join('\n');
+  const numHosts = new Set(placed.map(({ host }) => host)).size;
+  const numWaiting = rows.length - placed.length;
+  const waiting = numWaiting === 0 ? '' : `, ${count(numWaiting, 'part')} waiting for one`;
+  const hosts = `On ${count(numHosts, 'trainer')}${waiting}; a part that is lost goes on at any that lives.`;
+  return [hosts, '', '| part | host |', '|---|---|', ...rows].join('\n');
 }
 
 const count = (number: number, noun: string, plural = 's'): string => `${number} ${noun}${number === 1 ? '' : plural}`;

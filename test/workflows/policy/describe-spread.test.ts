@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DataParallelConfig, ModelParallelConfig } from '../../../contracts/training.ts';
-import { describeCut, describePlaces, describeSpread } from '../../../workflows/policy/describe-spread.ts';
+import { describeCut, describePlaces, describeSpread, withPlaced } from '../../../workflows/policy/describe-spread.ts';
+import type { Place } from '../../../workflows/policy/describe-spread.ts';
 
 const CONFIG: DataParallelConfig = {
   replicas: 4,
@@ -23,21 +24,32 @@ describe('a spread training, in words', () => {
     expect(describeSpread({ ...CONFIG, ...change })).toContain(words);
   });
 
+  const at = (role: Place['role'], index: number, host: string): Place => ({ role, index, host });
+
   it('names the host of each part, and which still wait for one', () => {
-    const placed = [
-      { role: 'parameters', index: 0, host: 'b' } as const,
-      { role: 'replica', index: 1, host: 'a' } as const,
-    ];
     const parts = [
       { role: 'parameters', index: 0, name: 'parameter shard 0' } as const,
       { role: 'replica', index: 0, name: 'replica 0' } as const,
       { role: 'replica', index: 1, name: 'replica 1' } as const,
     ];
-    expect(describePlaces(parts, placed).split('\n').slice(2)).toEqual([
+    const text = describePlaces(parts, [at('parameters', 0, 'b'), at('replica', 1, 'a')]);
+    expect(text).toMatch(/^On 2 trainers, 1 part waiting for one; a part that is lost goes on at any that lives\./);
+    expect(text.split('\n').slice(4)).toEqual([
       '| replica 0, leads | waits for a trainer |',
       '| replica 1 | `a` |',
       '| parameter shard 0 | `b` |',
     ]);
+  });
+
+  it('says that the run goes on with the hosts that are left, and which parts have moved', () => {
+    let placed: Place[] = [];
+    for (const part of [at('replica', 0, 'a'), at('replica', 1, 'b'), at('replica', 1, 'b'), at('replica', 1, 'a')]) {
+      placed = withPlaced(placed, part);
+    }
+    const parts = [0, 1].map((index) => ({ role: 'replica', index, name: `replica ${index}` }) as const);
+    const text = describePlaces(parts, placed);
+    expect(text).toMatch(/^On 1 trainer; /);
+    expect(text).toContain('| replica 0, leads | `a` |\n| replica 1 | `a`, lost on `b` |');
   });
 });
 
