@@ -41,3 +41,14 @@ while True:
             os.replace(path + ".new", path)
         print("step", step, flush=True)
 `;
+
+/**
+ * torchrun itself. From Python 3.11 on a loop over flags leaves the one of value 0 out, without which PyTorch 1.13 as Debian builds it
+ * starts no worker: it is looked up by its value instead.
+ */
+export const TORCHRUN = `
+from torch.distributed.elastic.multiprocessing.api import Std
+Std.from_str = classmethod(lambda cls, words: cls(int(words)))
+from torch.distributed.run import main
+main()
+`;

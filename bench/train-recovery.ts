@@ -13,15 +13,19 @@ import { openRegistry } from '../infra/registry/registry.ts';
 import { readRunState } from '../infra/supervisor/run-state.ts';
 import { createParameterClient } from '../infra/sync/parameter-client.ts';
 import { createPushEncoders } from '../infra/sync/push-encoders.ts';
-import { TORCHRUN_PROGRAM } from './train-recovery-peer.ts';
+import { TORCHRUN, TORCHRUN_PROGRAM } from './train-recovery-peer.ts';
 
 /*
  * How long does a spread training stand still after kill -9 of one of its processes, and how much is done again? Ours on the whole stack
  * (Temporal, two trainers, two replicas, two parameter shards), beside torchrun with two workers of the same head.
- * Usage: node bench/train-recovery.ts [--kills 20] [--python python3]   (Linux; the built program)
+ * Usage: node bench/train-recovery.ts [--kills 20] [--python python3] [--only ours|peer]   (Linux; the built program)
  */
 const { values } = parseArgs({
-  options: { kills: { type: 'string', default: '20' }, python: { type: 'string', default: 'python3' } },
+  options: {
+    kills: { type: 'string', default: '20' },
+    python: { type: 'string', default: 'python3' },
+    only: { type: 'string' },
+  },
 });
 const KILLS = Number(values.kills);
 const CHECKPOINT_EVERY = 50;
@@ -66,9 +70,9 @@ const pidsBelow = (parent: number, word: string): number[] =>
 async function strike(steps: StepCount, kill: () => void): Promise<Recovery> {
   const start = await steps.next();
   while ((await steps.next()).step < start.step + STEPS_BETWEEN);
+  while (!isStruck(kill)) await steps.next();
   const before = steps.last();
   const since = performance.now();
-  kill();
   let lowest = before.step;
   while (performance.now() - since < GIVE_UP_MS) {
     const now = await Promise.race([steps.next(), sleep(1_000)]);
@@ -80,6 +84,17 @@ async function strike(steps: StepCount, kill: () => void): Promise<Recovery> {
     }
   }
   return { seconds: null, redone: 0 };
+}
+
+/** Not where the process has just been replaced, and its successor is not told of yet. */
+function isStruck(kill: () => void): boolean {
+  try {
+    kill();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
+  }
 }
 
 interface Stand {
@@ -228,7 +243,7 @@ async function torchrun(): Promise<void> {
   const program = join(folder, 'train.py');
   writeFileSync(program, TORCHRUN_PROGRAM);
   const request = { ...HEAD, every: CHECKPOINT_EVERY, checkpoint: join(folder, 'checkpoint.pt') };
-  const words = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', '--max_restarts', '1000'];
+  const words = ['-c', TORCHRUN, '--standalone', '--nproc_per_node', '2', '--max_restarts', '1000'];
   const env = { ...process.env, OMP_NUM_THREADS: '1', TORCH_DISABLE_SHARE_RDZV_TCP_STORE: '1' };
   const all: Recovery[] = [];
   let child: ChildProcess | undefined;
@@ -275,5 +290,5 @@ console.log(
   `head ${HEAD.features} -> ${HEAD.dim}, ${HEAD.labels} labels, batch ${HEAD.batch}, checkpoint every ${CHECKPOINT_EVERY} steps, ` +
     `${KILLS} kills each, seed 1; ${cpus().length} x ${cpus()[0]?.model}`,
 );
-await torchrun();
-await ours();
+if (values.only !== 'ours') await torchrun();
+if (values.only !== 'peer') await ours();
