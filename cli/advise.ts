@@ -18,6 +18,7 @@ export function addAdviseCommand(program: Command): void {
       .option('--gbit <list>', 'Gbit/s of each machine, comma-separated', amounts(1e-6), [1, 10, 100])
       .option('--message-us <us>', 'time of a message on the way, besides that of its bytes', amount(0), 100)
       .option('--frame-us <us>', 'processor time of a message at each end', amount(0), 40)
+      .option('--byte-ns <ns>', 'processor time of a byte at each end: encryption, checksums', amount(0), 1.5)
       .option('--update-gbs <rate>', 'GB/s of parameters that a shard updates', amount(1e-6), 1)
       .option('--codec-ns <ns>', 'time per parameter to compress and restore a gradient', amount(0), 3)
       .option(

@@ -10,6 +10,7 @@ export interface AdviseTrainOptions {
   gbit: number[];
   messageUs: number;
   frameUs: number;
+  byteNs: number;
   updateGbs: number;
   codecNs: number;
   variation: number;
@@ -28,6 +29,7 @@ export function adviseTrain(options: AdviseTrainOptions): Advice[] {
     {
       messageSeconds: options.messageUs / 1e6,
       frameSeconds: options.frameUs / 1e6,
+      byteSeconds: options.byteNs / 1e9,
       updateBytesPerSecond: options.updateGbs * 1e9,
       codecSecondsPerParameter: options.codecNs / 1e9,
       stragglers: { variation, slowShare, slowFactor },

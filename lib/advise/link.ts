@@ -16,11 +16,12 @@ export class Link {
 
   /** When `bytes` that set out at `from` have arrived as a whole. */
   transfer(from: number, bytes: number): number {
-    const { bitsPerSecond, messageSeconds, frameSeconds } = this.#cluster;
+    const { bitsPerSecond, messageSeconds, frameSeconds, byteSeconds } = this.#cluster;
     const onWire = (bytes * 8) / bitsPerSecond;
     // A replica makes one message for each shard; a shard takes one of each replica.
-    const own = onWire + frameSeconds * this.#shards;
-    this.#free = Math.max(this.#free, from) + onWire / this.#shards + frameSeconds;
+    const atShard = (bytes * byteSeconds) / this.#shards;
+    const own = onWire + frameSeconds * this.#shards + bytes * byteSeconds + atShard;
+    this.#free = Math.max(this.#free, from) + onWire / this.#shards + frameSeconds + atShard;
     return Math.max(from + own, this.#free) + messageSeconds;
   }
 }

@@ -8,13 +8,14 @@ import type { Prediction, Scenario } from './setup.ts';
  * carries one while another is on the way.
  */
 export function simulateRing({ workload, cluster, strategy, numSteps, seed }: Scenario): Prediction {
-  const { replicas, bitsPerSecond, messageSeconds, frameSeconds, codecSecondsPerParameter } = cluster;
+  const { replicas, bitsPerSecond, messageSeconds, frameSeconds, byteSeconds, codecSecondsPerParameter } = cluster;
   const { numParameters, computeSeconds } = workload;
   const bytes = encodedBytes(strategy.compression, numParameters);
   const bucketBytes = strategy.exchange.kind === 'allReduce' ? Math.min(bytes, strategy.exchange.bucketBytes) : bytes;
   const buckets = Math.max(1, Math.ceil(bytes / bucketBytes));
   const rounds = 2 * (replicas - 1);
-  const onLink = frameSeconds + ((bytes / buckets / replicas) * 8) / bitsPerSecond;
+  // A rank prepares one chunk and takes another in while they travel.
+  const onLink = frameSeconds + (bytes / buckets / replicas) * (8 / bitsPerSecond + 2 * byteSeconds);
   const allOnLink = buckets * onLink;
   const codec = codecSecondsPerParameter * numParameters;
   // A bucket starts its next round when it has come, or when the link is free of the others.

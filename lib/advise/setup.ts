@@ -26,6 +26,8 @@ export interface Cluster {
   messageSeconds: number;
   /** Seconds of processor time that one message costs at each end, whatever its size: many small shards are not free. */
   frameSeconds: number;
+  /** Seconds of processor time that one byte costs at each end: encryption, checksums, copies. On one host they outweigh the wire. */
+  byteSeconds: number;
   /** Bytes of float32 parameters a shard updates per second (it reads the gradient, and reads and writes values and moments). */
   updateBytesPerSecond: number;
   /** Seconds per parameter to compress and to restore a gradient; of the compression that is used. */

@@ -8,6 +8,7 @@ const OPTIONS = {
   gbit: [1],
   messageUs: 0,
   frameUs: 0,
+  byteNs: 0,
   updateGbs: 1e9,
   codecNs: 0,
   variation: 0,

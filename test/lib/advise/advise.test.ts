@@ -5,6 +5,7 @@ import type { Workload } from '../../../lib/advise/setup.ts';
 const BASE = {
   messageSeconds: 2e-4,
   frameSeconds: 0,
+  byteSeconds: 0,
   updateBytesPerSecond: 4e9,
   codecSecondsPerParameter: 1e-9,
   stragglers: { variation: 0, slowShare: 0, slowFactor: 1 },

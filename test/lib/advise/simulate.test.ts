@@ -10,6 +10,7 @@ const CLUSTER: Cluster = {
   bitsPerSecond: 1e9,
   messageSeconds: 2e-4,
   frameSeconds: 0,
+  byteSeconds: 0,
   updateBytesPerSecond: 4e9,
   codecSecondsPerParameter: 0,
   stragglers: CALM,
@@ -66,6 +67,14 @@ describe('the simulator of data-parallel training', () => {
     const alone = predict({ cluster: { replicas: 1, frameSeconds: 1e-3 } });
     const free = predict({ cluster: { replicas: 1 } });
     expect(1 / alone.slicesPerSecond - 1 / free.slicesPerSecond).toBeCloseTo(2 * 4e-3, 6);
+  });
+
+  test('each byte costs processor time at both ends, of which shards share theirs', () => {
+    const step = (replicas: number, strategy: Partial<Scenario['strategy']>, byteSeconds: number): number =>
+      replicas / predict({ cluster: { replicas, byteSeconds }, strategy }).slicesPerSecond;
+    expect(step(1, {}, 1e-9) - step(1, {}, 0)).toBeCloseTo(2 * 4e6 * 1e-9 * (1 + 1 / 4), 6);
+    // Six rounds, in each of which a rank prepares 1 MB and takes 1 MB in.
+    expect(step(4, RING, 1e-9) - step(4, RING, 0)).toBeCloseTo(6 * 2 * 1e6 * 1e-9, 6);
   });
 
   test('small buckets hide what messages take on the way, and a frame of each counts', () => {
