@@ -1,10 +1,20 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { LookalikeError } from '../contracts/errors.ts';
+import { catalogueLearningData, drawnLearningData } from '../infra/bench/train/learning-data.ts';
+import {
+  LEARNING_HEADING,
+  learningCells,
+  learningSettingLines,
+  writeLearningReport,
+} from '../infra/bench/train/learning-report.ts';
+import { runLearningBench } from '../infra/bench/train/run-learning-bench.ts';
 import { TRAIN_HEADING, trainCells, trainSettingLines, writeTrainReport } from '../infra/bench/train/report.ts';
 import { runTrainBench } from '../infra/bench/train/run-train-bench.ts';
-import { wholeNumber, wholeNumbers } from './options.ts';
+import { RECIPES } from '../infra/recipes/recipes.ts';
+import { amount, catalogueName, wholeNumber, wholeNumbers } from './options.ts';
 import type { CommandContext } from './run-command.ts';
-import { handles } from './run-command.ts';
+import { handles, withStores } from './run-command.ts';
 import { table } from './table.ts';
 
 interface BenchTrainOptions {
@@ -19,8 +29,15 @@ interface BenchTrainOptions {
   rounds: number;
   seed: number;
   python: string;
+  learn?: boolean;
+  catalogue?: string;
+  epochs: number;
+  target?: number;
   out?: string;
 }
+
+/** Of each label in a batch, where learning is measured. */
+const SAMPLES_PER_LABEL = 4;
 
 /** `bench train`: data-parallel training on this machine, beside PyTorch's DDP where Python has it. */
 export function addBenchTrainCommand(bench: Command): void {
@@ -43,12 +60,27 @@ export function addBenchTrainCommand(bench: Command): void {
       .option('--rounds <count>', 'every contender in turns this often; its best round counts', wholeNumber(1, 100), 2)
       .option('--seed <number>', 'of data and start values', wholeNumber(0, 2 ** 31), 1)
       .option('--python <path>', 'a Python that may have PyTorch; none: no peer', 'python3')
-      .option('--out <folder>', 'where result.json, SVG and PNG go (default: no files)'),
+      .option('--learn', 'measure what is learnt when, and what each compression costs, not how fast steps are')
+      .option('--catalogue <name>', 'with --learn: cached features of a catalogue, not drawn ones', catalogueName)
+      .option('--epochs <count>', 'with --learn: epochs of each run', wholeNumber(1, 10_000), 30)
+      .option(
+        '--target <recall>',
+        'with --learn: recall@1 to be reached (default: nearly the best of one process)',
+        amount(0, 1),
+      )
+      .option('--out <folder>', 'where JSON, SVG and PNG go (default: no files)'),
     runBenchTrain,
   );
 }
 
 async function runBenchTrain(context: CommandContext, options: BenchTrainOptions): Promise<void> {
+  if (options.learn === true) return runBenchLearning(context, options);
+  if (options.catalogue !== undefined) {
+    throw new LookalikeError(
+      'invalidInput',
+      'Expected --catalogue with --learn only: speed does not depend on the data.',
+    );
+  }
   const { model, features, dim, labels, batch, steps, seed, replicas, shards, rounds, python, out } = options;
   const { progress, signal, config } = context;
   const task = progress.task('train', '');
@@ -68,5 +100,36 @@ async function runBenchTrain(context: CommandContext, options: BenchTrainOptions
   for (const file of files) progress.line(`  ${file}`);
   context.print({ ...result, files }, () =>
     [...trainSettingLines(result), '', table(TRAIN_HEADING, trainCells(result.rows))].join('\n'),
+  );
+}
+
+async function runBenchLearning(context: CommandContext, options: BenchTrainOptions): Promise<void> {
+  const { catalogue, features, labels, dim, batch, epochs, seed, replicas, shards, target, out } = options;
+  const { progress, signal, config } = context;
+  const data =
+    catalogue === undefined
+      ? drawnLearningData({ features, labels, seed })
+      : await withStores(context, (stores) => catalogueLearningData(stores, catalogue));
+  const labelsPerBatch = Math.max(1, Math.round(batch / SAMPLES_PER_LABEL));
+  const shape = { dim, epochs, seed, labelsPerBatch, samplesPerLabel: SAMPLES_PER_LABEL };
+  const task = progress.task('train', '');
+  const result = await runLearningBench(
+    config,
+    {
+      name: catalogue === undefined ? 'Drawn features' : `Catalogue ${catalogue}`,
+      data,
+      // No pauses for checkpoints: they are the same in every mode.
+      train: { ...RECIPES['default']!.config.train, ...shape, checkpointEverySteps: 1_000_000 },
+      replicas: replicas.filter((count) => count > 1),
+      shards,
+      ...(target !== undefined && { target }),
+    },
+    { signal, progress: (done, total) => task.update(done, total) },
+  );
+  task.finish('done');
+  const files = out === undefined ? [] : await writeLearningReport(result, out);
+  for (const file of files) progress.line(`  ${file}`);
+  context.print({ ...result, files }, () =>
+    [...learningSettingLines(result), '', table(LEARNING_HEADING, learningCells(result.rows))].join('\n'),
   );
 }

@@ -20,13 +20,32 @@ export interface PartRequest extends Pick<Config, 'backend' | 'cacheDir'> {
   endpoints: { shard: number; url: string }[];
   token: string;
   runName: string;
+  /** Where it listens. */
+  host: string;
+}
+
+/** A machine, or what stands for one: its address, and the words with which a program is started there. */
+export interface GangHost {
+  address: string;
+  command: readonly string[];
 }
 
 /** Parent to child, once all ranks of a ring listen; or it is to tell what it has measured so far. */
 export type PartNews = { endpoints: PartRequest['endpoints'] } | 'report';
 
 /** Child to parent. */
-export type PartReport = { type: 'listening'; url: string } | ({ type: 'done'; backend: string } & StepFigures);
+export type PartReport =
+  | { type: 'listening'; url: string }
+  | ({ type: 'done'; backend: string; /** Of the one that validates. */ curve?: LearningCurve } & StepFigures);
+
+/** What was learnt when. Losses are those of the slice of the process that validates. */
+export interface LearningCurve {
+  lossByStep: number[];
+  /** Validation recall@1 after each epoch, and the steps and seconds that it took. */
+  epochs: { step: number; seconds: number; recall: number }[];
+}
+
+export type GangFigures = StepFigures & { backend: string; curve?: LearningCurve };
 
 /** What was measured over the counted steps. */
 export interface StepFigures {
@@ -39,15 +58,17 @@ export interface StepFigures {
 }
 
 /**
- * Runs a training on as many processes of this machine as it has parts, over loopback, and answers the mean over its replicas.
- * Without `dataParallel` one process trains alone. No process outlives it.
+ * Runs a training on as many processes of this machine as it has parts and answers the mean over its replicas. Without `dataParallel` one
+ * process trains alone. No process outlives it.
+ * @param hosts one for each shard, then one for each replica; without, all talk over loopback
  */
 export async function measureGang(
   config: Pick<Config, 'backend' | 'cacheDir'>,
   workload: TrainWorkload,
   dataParallel: DataParallelConfig | undefined,
   signal: AbortSignal,
-): Promise<StepFigures & { backend: string }> {
+  hosts: readonly GangHost[] = [],
+): Promise<GangFigures> {
   const numShards = dataParallel?.exchange.kind === 'parameterServer' ? dataParallel.exchange.shards : 0;
   const common = { backend: config.backend, cacheDir: config.cacheDir, workload, dataParallel, numShards };
   const secrets = { token: randomBytes(32).toString('hex'), runName: `bench-${randomBytes(8).toString('hex')}` };
@@ -57,10 +78,12 @@ export async function measureGang(
     index: number,
     endpoints: PartRequest['endpoints'],
   ): Promise<PartReport> => {
-    const child = startPart();
+    const place = hosts[children.length];
+    const child = startPart(place);
     children.push(child);
     const report = nextReport(child, role, signal);
-    child.send({ ...common, ...secrets, role, index, endpoints } satisfies PartRequest);
+    const host = place?.address ?? '127.0.0.1';
+    child.send({ ...common, ...secrets, role, index, endpoints, host } satisfies PartRequest);
     return report;
   };
   try {
@@ -83,9 +106,10 @@ export async function measureGang(
   }
 }
 
-function startPart(): ChildProcess {
+function startPart(host?: GangHost): ChildProcess {
   const entry = fileURLToPath(new URL(`./part${extname(import.meta.url)}`, import.meta.url));
-  return fork(entry, { env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
+  const [execPath, ...words] = [...(host?.command ?? []), process.execPath] as [string, ...string[]];
+  return fork(entry, { execPath, execArgv: words, env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
 }
 
 function endpointsOf(reports: readonly PartReport[]): PartRequest['endpoints'] {
@@ -111,7 +135,7 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-function meanOf(all: PartReport[]): StepFigures & { backend: string } {
+function meanOf(all: PartReport[]): GangFigures {
   const reports = all.filter((report) => report.type === 'done');
   const mean = (of: (report: StepFigures) => number): number =>
     reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
@@ -121,5 +145,6 @@ function meanOf(all: PartReport[]): StepFigures & { backend: string } {
     medianStepMs: mean((report) => report.medianStepMs),
     bytesPerStep: mean((report) => report.bytesPerStep),
     waitShare: mean((report) => report.waitShare),
+    curve: reports.find(({ curve }) => curve !== undefined)?.curve,
   };
 }

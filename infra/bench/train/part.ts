@@ -4,6 +4,7 @@ import { planOf } from '../../../lib/train/data-parallel-plan.ts';
 import { HeadProgram } from '../../../lib/train/head-program.ts';
 import { Lead } from '../../../lib/train/lead.ts';
 import { trainHead } from '../../../lib/train/train-head.ts';
+import type { StepReport } from '../../../lib/train/train-head.ts';
 import { trainReplica } from '../../../lib/train/train-replica.ts';
 import { shardConfigsOf } from '../../../lib/sync/layout.ts';
 import type { ParameterClient } from '../../../lib/sync/protocol.ts';
@@ -13,6 +14,8 @@ import { createConnector } from '../../training/exchange.ts';
 import type { PartNews, PartReport, PartRequest } from './gang.ts';
 import { layoutOfWorkload } from './layout.ts';
 import { trainConvnetAlone, trainConvnetReplica } from './convnet.ts';
+import { CurveRecorder } from './curve-recorder.ts';
+import { readLearningData } from './learning-data.ts';
 import { configOf, drawnData, WARM_UP_STEPS } from './workload.ts';
 
 process.on('disconnect', () => process.exit());
@@ -31,14 +34,14 @@ process.on('message', (request: PartRequest | PartNews) => {
 });
 
 async function run(request: PartRequest): Promise<void> {
-  const { workload, dataParallel, token, runName } = request;
+  const { workload, dataParallel, token, runName, host } = request;
   const config = configOf(workload, dataParallel);
   const layout = layoutOfWorkload(workload);
   if (request.role === 'shard') {
     const plan = planOf(config);
     const shards = shardConfigsOf(layout, request.numShards, plan.shard);
     const server = await createParameterServer({
-      config: { dataPlane: { host: '127.0.0.1', token } },
+      config: { dataPlane: { host, token } },
       run: runName,
       index: request.index,
       shard: shards[request.index]!,
@@ -48,14 +51,18 @@ async function run(request: PartRequest): Promise<void> {
   }
   const { tf, backend } = await loadTensorFlow(request);
   const times = new StepTimes();
+  const { learning } = workload;
+  const data = learning === undefined ? drawnData(workload) : await readLearningData(learning.data);
+  const recorder = learning && new CurveRecorder();
   if (request.role === 'single') {
-    const onStep = (): Promise<void> => {
+    const onStep = (report?: StepReport): Promise<void> => {
       times.mark();
+      if (report) recorder?.step(report);
       return new Promise((resolve) => setImmediate(resolve));
     };
     if (workload.model === 'convnet') await trainConvnetAlone(tf, workload, config.optimizer, onStep);
-    else await trainHead(tf, drawnData(workload), config, undefined, { onStep });
-    tell({ type: 'done', backend, ...times.summary(), bytesPerStep: 0, waitShare: 0 });
+    else await trainHead(tf, data, config, undefined, { onStep });
+    tell({ type: 'done', backend, ...times.summary(), bytesPerStep: 0, waitShare: 0, curve: recorder?.curve });
     return;
   }
   let before = { bytes: 0, waitSeconds: 0, at: 0 };
@@ -68,9 +75,10 @@ async function run(request: PartRequest): Promise<void> {
       ...times.summary(),
       bytesPerStep: (traffic.bytes - before.bytes) / (numSteps - WARM_UP_STEPS),
       waitShare: (traffic.waitSeconds - before.waitSeconds) / ((traffic.at - before.at) / 1000),
+      ...(request.index === 0 && { curve: recorder?.curve }),
     });
   const site = {
-    config: { dataPlane: { host: '127.0.0.1', token } },
+    config: { dataPlane: { host, token } },
     run: runName,
     rank: request.index,
     attempt: 0,
@@ -95,16 +103,21 @@ async function run(request: PartRequest): Promise<void> {
     await trainConvnetReplica(tf, workload, await connect(), place, onStep);
   } else {
     const plan = planOf(config);
-    const program = new HeadProgram(tf, drawnData(workload), config);
+    const program = new HeadProgram(tf, data, config);
+    const lead = request.index === 0 ? new Lead({ program, plan }) : undefined;
     await trainReplica({
       program,
       plan,
       rank: request.index,
-      lead: request.index === 0 ? new Lead({ program, plan }) : undefined,
+      lead,
       connect,
       pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
-      onStep: (_, exchange) => onStep(exchange),
+      onStep: (step, exchange) => {
+        onStep(exchange);
+        recorder?.step(step);
+      },
     });
+    recorder?.end(program.numSteps, lead?.recallByEpoch ?? []);
   }
   // The lead alone returns: the others stay for whatever might have to be done again.
   report();

@@ -6,6 +6,7 @@ import { measureDdp } from './ddp.ts';
 import { measureGang } from './gang.ts';
 import type { StepFigures } from './gang.ts';
 import { layoutOfWorkload } from './layout.ts';
+import { waysOf } from './ways.ts';
 import type { TrainWorkload } from './workload.ts';
 
 export interface TrainBenchOptions {
@@ -109,13 +110,12 @@ function contendersOf(
   { workload, replicas: sizes, shards, python }: TrainBenchOptions,
   signal: AbortSignal,
 ): Contender[] {
-  const ours = (name: string, replicas: number, change?: Partial<DataParallelConfig>): Contender => ({
+  const ours = (name: string, replicas: number, dataParallel?: DataParallelConfig): Contender => ({
     name,
     by: 'lookalike',
-    isRing: change?.exchange?.kind === 'allReduce',
+    isRing: dataParallel?.exchange.kind === 'allReduce',
     replicas,
-    measure: () =>
-      measureGang(config, workload, change && { ...SYNC, exchange: server(shards), ...change, replicas }, signal),
+    measure: () => measureGang(config, workload, dataParallel, signal),
   });
   const peer = (replicas: number): Contender[] =>
     python === null
@@ -135,30 +135,9 @@ function contendersOf(
   return [
     ours('single', 1),
     ...peer(1),
-    ...sizes.flatMap((replicas) => [
-      ours('sync', replicas, {}),
-      ours('ring', replicas, { exchange: RING }),
-      ...peer(replicas),
-      ...(replicas > 2 ? [ours('sync, 1 backup', replicas, { mode: { kind: 'sync', backups: 1 } })] : []),
-      ours('ssp of 2', replicas, { mode: { kind: 'ssp', staleness: 2 } }),
-      ours('async', replicas, { mode: { kind: 'async', pushEvery: 1, fetchEvery: 1 } }),
-      ours('sync, fp16', replicas, { compression: { kind: 'fp16' } }),
-      ours('ring, fp16', replicas, { exchange: RING, compression: { kind: 'fp16' } }),
-      ours('sync, top 1 %', replicas, { compression: { kind: 'topK', share: 0.01 } }),
-      ours('sync, 1 bit', replicas, { compression: { kind: 'oneBit' } }),
-    ]),
+    ...sizes.flatMap((replicas) => {
+      const [sync, ring, ...others] = waysOf(replicas, shards).map((way) => ours(way.name, replicas, way.dataParallel));
+      return [sync!, ring!, ...peer(replicas), ...others];
+    }),
   ];
-}
-
-const SYNC: DataParallelConfig = {
-  replicas: 2,
-  exchange: { kind: 'parameterServer', shards: 1 },
-  mode: { kind: 'sync', backups: 0 },
-  compression: { kind: 'none' },
-};
-
-const RING: DataParallelConfig['exchange'] = { kind: 'allReduce', bucketBytes: 1_048_576 };
-
-function server(shards: number): DataParallelConfig['exchange'] {
-  return { kind: 'parameterServer', shards };
 }

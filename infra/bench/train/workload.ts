@@ -13,6 +13,8 @@ export interface TrainWorkload {
   batch: number;
   steps: number;
   seed: number;
+  /** Where it is measured how soon something is learnt, not how fast steps are; `batch` and `steps` follow from it. */
+  learning?: { train: TrainConfig; /** A file of `writeLearningData`. */ data: string };
 }
 
 /** Steps that are run and not counted: processes start, connections open, code gets compiled. */
@@ -49,12 +51,17 @@ export function drawnData({ features, labels, batch, steps, seed }: TrainWorkloa
   };
 }
 
-/** One epoch of all steps, with nothing but steps in it: no validation, no checkpoint. */
-export function configOf({ dim, labels, batch, seed }: TrainWorkload, dataParallel?: DataParallelConfig): TrainConfig {
+/** One epoch of all steps, with nothing but steps in it, no validation and no checkpoint; unless it is to learn something. */
+export function configOf(
+  { dim, labels, batch, seed, learning }: TrainWorkload,
+  dataParallel?: DataParallelConfig,
+): TrainConfig {
   const labelsPerBatch = Math.min(labels, batch);
+  const strategy: Pick<TrainConfig, 'strategy' | 'dataParallel'> =
+    dataParallel === undefined ? { strategy: 'single' } : { strategy: 'dataParallel', dataParallel };
+  if (learning !== undefined) return { ...learning.train, ...strategy };
   return {
-    strategy: dataParallel === undefined ? 'single' : 'dataParallel',
-    ...(dataParallel && { dataParallel }),
+    ...strategy,
     dim,
     loss: { kind: 'proxySoftmax', scale: 16, margin: 0.1 },
     optimizer: { kind: 'adam', learningRate: 1e-3, weightDecay: 1e-2, momentum: 0.9 },
