@@ -70,7 +70,10 @@ const pidsBelow = (parent: number, word: string): number[] =>
 async function strike(steps: StepCount, kill: () => void): Promise<Recovery> {
   const start = await steps.next();
   while ((await steps.next()).step < start.step + STEPS_BETWEEN);
-  while (!isStruck(kill)) await steps.next();
+  for (let misses = 0; !isStruck(kill); misses++) {
+    if (misses === STEPS_BETWEEN) throw new Error('Expected a process to kill, found none.');
+    await steps.next();
+  }
   const before = steps.last();
   const since = performance.now();
   let lowest = before.step;
