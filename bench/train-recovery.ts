@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus, tmpdir } from 'node:os';
@@ -144,6 +144,9 @@ async function ours(): Promise<void> {
     return out;
   };
   const over = new AbortController();
+  let isUp = true;
+  // Also where the bench itself is stopped: nothing outlives it.
+  process.once('exit', () => isUp && spawnSync(process.execPath, [LAUNCHER, 'down'], { env, stdio: 'ignore' }));
   try {
     await cli('up', '--detach', '--trainers', '2');
     const files = writeDemoFiles(join(dataDir, 'files'), 256);
@@ -184,6 +187,7 @@ async function ours(): Promise<void> {
   } finally {
     over.abort();
     await cli('down').catch(() => undefined);
+    isUp = false;
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
@@ -250,6 +254,11 @@ async function torchrun(): Promise<void> {
   const env = { ...process.env, OMP_NUM_THREADS: '1', TORCH_DISABLE_SHARE_RDZV_TCP_STORE: '1' };
   const all: Recovery[] = [];
   let child: ChildProcess | undefined;
+  const end = (): void => {
+    if (child?.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL');
+  };
+  // It starts its workers again and again, also when nobody listens any more.
+  process.once('exit', end);
   try {
     while (all.length < KILLS) {
       const steps = stepCount();
@@ -283,12 +292,13 @@ async function torchrun(): Promise<void> {
       process.kill(-child.pid!, 'SIGKILL');
     }
   } finally {
-    if (child?.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL');
+    end();
     rmSync(folder, { recursive: true, force: true });
   }
   report('torchrun, worker 1 killed', all);
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 console.log(
   `head ${HEAD.features} -> ${HEAD.dim}, ${HEAD.labels} labels, batch ${HEAD.batch}, checkpoint every ${CHECKPOINT_EVERY} steps, ` +
     `${KILLS} kills each, seed 1; ${cpus().length} x ${cpus()[0]?.model}`,

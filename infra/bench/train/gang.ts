@@ -108,7 +108,7 @@ export async function measureGang(
 
 function startPart(host?: GangHost): ChildProcess {
   const entry = fileURLToPath(new URL(`./part${extname(import.meta.url)}`, import.meta.url));
-  const [execPath, ...words] = [...(host?.command ?? []), process.execPath] as [string, ...string[]];
+  const [execPath, ...words] = [...(host?.command ?? []), process.execPath];
   return fork(entry, { execPath, execArgv: words, env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
 }
 
