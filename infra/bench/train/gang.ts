@@ -108,8 +108,13 @@ export async function measureGang(
 
 function startPart(host?: GangHost): ChildProcess {
   const entry = fileURLToPath(new URL(`./part${extname(import.meta.url)}`, import.meta.url));
-  const [execPath, ...words] = [...(host?.command ?? []), process.execPath];
-  return fork(entry, { execPath, execArgv: words, env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
+  const { command = [] } = host ?? {};
+  // The words that lead to the host come first, and Node is what they start.
+  const place = {
+    execPath: command[0] ?? process.execPath,
+    execArgv: command.length === 0 ? [] : [...command.slice(1), process.execPath],
+  };
+  return fork(entry, { ...place, env: childEnv(TENSORFLOW_ENV), stdio: ['ignore', 2, 2, 'ipc'] });
 }
 
 function endpointsOf(reports: readonly PartReport[]): PartRequest['endpoints'] {
