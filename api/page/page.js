@@ -96,7 +96,7 @@ function pickPhoto(file) {
     const size = (file.size / 1024 / 1024).toFixed(1);
     return showProblem(new Error(`Expected a photo of at most 15 MB, got ${size} MB.`));
   }
-  state.query = { kind: 'photo', file };
+  state.query = { kind: 'photo', staysHere: byId('on-device').checked, file };
   void refresh();
 }
 
@@ -144,7 +144,7 @@ async function search(signal) {
   const answer =
     query.kind === 'item'
       ? await post(`${base()}/search`, { itemId: query.item.id, ...fields }, { signal })
-      : await searchPhoto(query.file, fields, signal);
+      : await searchPhoto(query, fields, signal);
   byId('grid').replaceChildren(...answer.hits.map((hit) => card(hit, pick)));
   byId('more').hidden = true;
   const count = answer.hits.length === 1 ? '1 item' : `${answer.hits.length} items`;
@@ -154,10 +154,10 @@ async function search(signal) {
   showAnswered(answer);
 }
 
-/** Sends the photo, or, where it is to stay here, the vector that this device makes of it. */
-async function searchPhoto(file, fields, signal) {
+/** Sends the photo, or, where it was to stay here when it was chosen, the vector that this device makes of it. */
+async function searchPhoto({ file, staysHere }, fields, signal) {
   const path = `${base()}/search`;
-  if (!byId('on-device').checked) return postForm(path, { image: file, ...fields }, { signal });
+  if (!staysHere) return postForm(path, { image: file, ...fields }, { signal });
   for (let attempt = 1; ; attempt++) {
     const { model, vector } = await device.embed(base(), file, signal);
     try {
@@ -234,7 +234,10 @@ byId('on-device').checked = localStorage.getItem(ON_DEVICE) === 'yes';
 byId('on-device').addEventListener('change', (event) => {
   localStorage.setItem(ON_DEVICE, event.target.checked ? 'yes' : 'no');
   say(byId('on-device-note'), '');
-  if (state.query?.kind === 'photo') void refresh();
+  // A photo that was chosen to stay here is not sent because the next ones may be.
+  if (state.query?.kind !== 'photo' || state.query.staysHere) return;
+  state.query.staysHere = event.target.checked;
+  void refresh();
 });
 byId('more').addEventListener('click', () => browse(current.signal, state.nextAfter).catch(showProblem));
 byId('clear').addEventListener('click', () => {
