@@ -9,7 +9,7 @@ import { quantisedFiles } from '../../lib/export/variant-files.ts';
 import type { VariantFiles } from '../../lib/export/variant-files.ts';
 import type { Config } from '../config/env.ts';
 import { modelSummaryOf } from '../models/model-summary.ts';
-import { runHeavyTask } from '../shards/heavy-task.ts';
+import { runTaskProcess } from '../shards/heavy-task.ts';
 import { readSnapshotRows } from '../snapshot/read-snapshot.ts';
 import { calibrate } from './calibrate.ts';
 import type { HalveTaskInput, HalveTaskOutput } from './halve-task.ts';
@@ -47,7 +47,7 @@ export async function ensureHalf(artifacts: ArtifactStore, modelId: string): Pro
   );
   const { preprocessing } = modelSummaryOf(model);
   const input = { backbonePath, headPath, modelPath, preprocessing } as HalveTaskInput;
-  const { files, agreement } = await runHeavyTask<HalveTaskOutput>('../variants/halve-task', input);
+  const { files, agreement } = await runTaskProcess<HalveTaskOutput>('../variants/halve-task', input);
   return publish(artifacts, model, 'fp16', derivation, files, { agreement: { ...agreement } });
 }
 
