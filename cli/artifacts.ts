@@ -2,10 +2,10 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { ARTIFACT_KINDS } from '../contracts/artifacts.ts';
 import type { Artifact, ArtifactKind } from '../contracts/artifacts.ts';
-import { isLookalikeError } from '../contracts/errors.ts';
-import type { Stores } from '../infra/stores.ts';
 import { collectGarbage } from '../infra/artifacts/garbage.ts';
+import { lineageOf } from '../infra/artifacts/lineage.ts';
 import { NUM_ROLLBACKS } from '../infra/registry/readings.ts';
+import { drawMermaid, drawTree } from './lineage-view.ts';
 import { wholeNumber } from './options.ts';
 import { formatNumber } from './progress.ts';
 import { handles, withStores } from './run-command.ts';
@@ -43,12 +43,15 @@ export function addArtifactCommands(program: Command): void {
       }),
   );
 
-  handles(
-    group.command('lineage <id>').description('what it was made from, down to the catalogue'),
-    async (context, _options, id = '') =>
-      withStores(context, async (stores) => {
-        const tree = await lineage(stores, 'artefact', id, new Set());
-        context.print(tree, () => drawTree(tree).join('\n'));
+  handles<{ mermaid?: boolean }>(
+    group
+      .command('lineage <id>')
+      .description('what it was made from, how and how good, down to the catalogue')
+      .option('--mermaid', 'as a Mermaid flowchart'),
+    async (context, { mermaid }, id = '') =>
+      withStores(context, async ({ artifacts }) => {
+        const tree = await lineageOf(artifacts, id);
+        context.print(tree, () => (mermaid === true ? drawMermaid(tree) : drawTree(tree).join('\n')));
       }),
   );
 
@@ -71,43 +74,6 @@ export function addArtifactCommands(program: Command): void {
         context.print(summary, () => JSON.stringify(summary, null, 2));
       }),
   );
-}
-
-interface LineageNode {
-  role: string;
-  id: string;
-  /** `seen` stands for a branch that is drawn elsewhere, `gone` for one that garbage collection took. */
-  state: 'artifact' | 'blob' | 'seen' | 'gone';
-  summary: Artifact['manifest']['summary'] | null;
-  inputs: LineageNode[];
-}
-
-async function lineage(stores: Stores, role: string, id: string, seen: Set<string>): Promise<LineageNode> {
-  const leaf = (state: LineageNode['state']): LineageNode => ({ role, id, state, summary: null, inputs: [] });
-  if (id.startsWith('sha256:')) return leaf('blob');
-  if (seen.has(id)) return leaf('seen');
-  const isRoot = seen.size === 0;
-  seen.add(id);
-  let artifact: Artifact;
-  try {
-    artifact = await stores.artifacts.get(id);
-  } catch (error) {
-    if (isRoot || !isLookalikeError(error) || error.code !== 'notFound') throw error;
-    return leaf('gone');
-  }
-  const inputs: LineageNode[] = [];
-  for (const [name, input] of Object.entries(artifact.manifest.inputs)) {
-    inputs.push(await lineage(stores, name, input, seen));
-  }
-  return { role, id, state: 'artifact', summary: artifact.manifest.summary, inputs };
-}
-
-function drawTree(node: LineageNode, indent = ''): string[] {
-  const mark = { artifact: '', blob: '', seen: ' (see above)', gone: ' (deleted)' }[node.state];
-  return [
-    `${indent}${node.role}: ${node.id}${mark}`,
-    ...node.inputs.flatMap((input) => drawTree(input, `${indent}  `)),
-  ];
 }
 
 function bytesOf(artifact: Artifact): string {
