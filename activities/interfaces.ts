@@ -4,10 +4,12 @@ import type { FinetuneInput, FinetuneOutput } from '../contracts/finetune.ts';
 import type { StagePartInput } from '../contracts/model-parallel.ts';
 import type { DataPlaneHost, Generation, ShardEndpoint, SwitchOrder } from '../contracts/serving.ts';
 import type { GateComparison } from '../contracts/evaluation.ts';
+import type { CatalogueChanges, QueryDrift } from '../contracts/schedules.ts';
 import type { SimilarConfig, SimilarItemsOutput } from '../contracts/similar.ts';
 import type { RetrainConfig, RetrievalQuality } from '../contracts/training.ts';
 import type {
   ReplicaState,
+  RetrainInput,
   RunOrder,
   ServeReplicaInput,
   ServingTarget,
@@ -181,6 +183,18 @@ export interface SimilarRecordActivities {
   /** @throws `notFound` while no generation serves */
   servingIndex(input: { catalogue: string }): Promise<{ generation: number; index: string }>;
   recordSimilar(input: { catalogue: string; index: string; similar: string }): Promise<void>;
+}
+
+/** Orchestrator queue: what schedules look at; as long as the catalogue is large. */
+export interface ScheduleActivities {
+  measureChanges(input: { catalogue: string }): Promise<CatalogueChanges>;
+  measureDrift(input: { catalogue: string }): Promise<QueryDrift>;
+}
+
+/** Orchestrator queue. */
+export interface ScheduleStartActivities {
+  /** While a run of the catalogue is under way, that one is named and nothing is started. */
+  startDueRetrain(input: RetrainInput): Promise<{ workflowId: string; runId: string; started: boolean }>;
 }
 
 /** Neighbours queue. */

@@ -12,6 +12,7 @@ import { addGenerationCommands } from './generations.ts';
 import { addKeyCommands } from './keys.ts';
 import { addModelCommands } from './models.ts';
 import { addRetrainCommand } from './retrain.ts';
+import { addScheduleCommands } from './schedules.ts';
 import { addSearchCommand } from './search.ts';
 import { addSimilarCommands } from './similar.ts';
 import { addDownCommand, addStatusCommand } from './status.ts';
@@ -43,6 +44,7 @@ for (const add of [
   addRetrainCommand,
   addTuneCommand,
   addGenerationCommands,
+  addScheduleCommands,
   addWorkflowCommands,
   addArtifactCommands,
   addSearchCommand,

@@ -19,7 +19,10 @@ export function addWorkflowCommands(program: Command): void {
       .command('list')
       .description('runs, newest first')
       .option('--catalogue <name>', 'only of this catalogue', catalogueName)
-      .option('--kind <kind>', 'retrain, train, tune, trial, embedCatalogue, buildIndex, serveIndex or similarItems')
+      .option(
+        '--kind <kind>',
+        'retrain, train, tune, trial, embedCatalogue, buildIndex, serveIndex, similarItems or checkRetrain',
+      )
       .option('--limit <n>', 'how many', wholeNumber(1, 1_000), 20),
     async (context, options) =>
       withTemporal(context, async (client) => {

@@ -105,6 +105,14 @@ export interface SimilarStore {
   of(catalogue: string, index: string): Promise<string | undefined>;
 }
 
+/** Vectors of a few queries, for telling whether what people look for moves away from the catalogue. No picture is kept. */
+export interface QuerySampleStore {
+  /** Keeps the first and the newest queries of the catalogue's model; those of its other models go. */
+  add(catalogue: string, model: string, vector: Float32Array): Promise<void>;
+  /** Oldest first; `reference` holds those from when the model was new. */
+  of(catalogue: string, model: string): Promise<{ reference: Float32Array[]; recent: Float32Array[] }>;
+}
+
 /** API keys: only the SHA-256 of a key is stored. */
 export const API_SCOPES = ['read', 'write'] as const;
 export type ApiScope = (typeof API_SCOPES)[number];
@@ -123,6 +131,7 @@ export interface Registry {
   checkpoints: CheckpointStore;
   training: TrainingStore;
   similar: SimilarStore;
+  queries: QuerySampleStore;
   apiKeys: ApiKeyStore;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { AutoSpec, IndexSpec } from './ann.ts';
+import type { ScheduleTrigger } from './schedules.ts';
 import type { SwitchOrder } from './serving.ts';
 import type { RetrainConfig, RetrievalQuality, TrainConfig } from './training.ts';
 
@@ -14,6 +15,7 @@ export const WORKFLOWS = {
   similarItems: 'similarItems',
   tune: 'tune',
   trial: 'trial',
+  checkRetrain: 'checkRetrain',
 } as const;
 
 /** Readable ids: what a person sees in the Temporal UI. One retrain and one supervisor per catalogue at a time. */
@@ -26,6 +28,9 @@ export const workflowIds = {
   tune: (catalogue: string): string => `tune/${catalogue}`,
   /** One after the other, all rungs of a trial have this id. */
   trial: (catalogue: string, trial: number): string => `tune/${catalogue}/t${String(trial).padStart(2, '0')}`,
+  /** Of a schedule; the server adds the time to the ids of its runs. */
+  schedule: (catalogue: string, trigger: ScheduleTrigger): string => `schedule/${catalogue}/${trigger}`,
+  checkRetrain: (catalogue: string, trigger: ScheduleTrigger): string => `check/${catalogue}/${trigger}`,
   /** One keeper per replica of a shard; it outlives runs of its supervisor. */
   replica: (catalogue: string, generation: number, shard: number, replica: number): string =>
     `serve/${catalogue}/g${generation}/s${shard}/r${replica}`,

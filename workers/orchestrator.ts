@@ -1,4 +1,5 @@
 import { createCatalogueActivities } from '../activities/catalogue.ts';
+import { createScheduleActivities } from '../activities/schedules.ts';
 import { createServingActivities } from '../activities/serving.ts';
 import { createSimilarRecordActivities } from '../activities/similar.ts';
 import { createTrainingRecordActivities } from '../activities/train-spread.ts';
@@ -30,6 +31,7 @@ await runWorkerProcess('orchestrator', async ({ config, logger, stores }) => {
         ...workflowCode(),
         activities: {
           ...createCatalogueActivities({ stores, client }),
+          ...createScheduleActivities(stores, client),
           ...createServingActivities({ config, stores }),
           ...createSimilarRecordActivities(stores),
           ...createTrainingRecordActivities(stores.registry.training),

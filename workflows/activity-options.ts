@@ -6,6 +6,8 @@ import type {
   EmbedActivities,
   ParameterActivities,
   ReplicaActivities,
+  ScheduleActivities,
+  ScheduleStartActivities,
   SearchHostActivities,
   ServingActivities,
   SimilarActivities,
@@ -157,6 +159,14 @@ export const tuningResults = proxyActivities<TuneActivities>({ ...wholeCatalogue
 export const building = proxyActivities<BuildActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.build });
 export const neighbours = proxyActivities<SimilarActivities>({ ...wholeCatalogue, taskQueue: TASK_QUEUES.neighbours });
 export const similarRecords = proxyActivities<SimilarRecordActivities>({
+  ...quick,
+  taskQueue: TASK_QUEUES.orchestrator,
+});
+export const scheduleMeasures = proxyActivities<ScheduleActivities>({
+  ...wholeCatalogue,
+  taskQueue: TASK_QUEUES.orchestrator,
+});
+export const scheduleStarts = proxyActivities<ScheduleStartActivities>({
   ...quick,
   taskQueue: TASK_QUEUES.orchestrator,
 });

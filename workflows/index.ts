@@ -1,4 +1,5 @@
 export { buildIndex } from './build-index.ts';
+export { checkRetrain } from './check-retrain.ts';
 export { embedCatalogue } from './embed-catalogue.ts';
 export { finetune } from './finetune.ts';
 export { retrain } from './retrain.ts';

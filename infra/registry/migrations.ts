@@ -46,6 +46,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       catalogue TEXT not null, seq integer not null, generation integer not null, previous integer, how TEXT not null,
       ordered_by TEXT not null, reason TEXT, at TEXT not null, primary key (catalogue, seq))`,
   ],
+  [
+    `create table query_samples (
+      catalogue TEXT not null, model TEXT not null, seq integer not null, vector TEXT not null,
+      primary key (catalogue, model, seq))`,
+  ],
 ];
 
 /** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */

@@ -11,6 +11,7 @@ import { guarded, translateFailures } from './failures.ts';
 import { createGenerationStore } from './generation-store.ts';
 import type { ShapeOf } from './generation-store.ts';
 import { migrate } from './migrations.ts';
+import { createQuerySampleStore } from './query-sample-store.ts';
 import { createSimilarStore } from './similar-store.ts';
 import { createTrainingStore } from './training-store.ts';
 import { artifactsInUse, imagesInUse, snapshotRows } from './readings.ts';
@@ -44,6 +45,7 @@ export async function openRegistry(
     checkpoints: translateFailures(createCheckpointStore(database)),
     training: translateFailures(createTrainingStore(database)),
     similar: translateFailures(createSimilarStore(database)),
+    queries: translateFailures(createQuerySampleStore(database)),
     apiKeys: translateFailures(createApiKeyStore(database)),
     snapshotRows: (catalogue) => snapshotRows(database, catalogue),
     artifactsInUse: (before, numRollbacks) => guarded(() => artifactsInUse(database, before, numRollbacks)),

@@ -53,6 +53,8 @@ export interface Tables {
   checkpoints: { run: string; step: number; artifact: string };
   training_shards: { run: string; shard: number; url: string; attempt: number };
   similar_items: { catalogue: string; index_artifact: string; artifact: string };
+  /** `seq` grows by one within a catalogue's model. */
+  query_samples: { catalogue: string; model: string; seq: number; vector: string };
   api_keys: { id: string; name: string; scopes: string; hash: string; created_at: string };
   schema_version: { version: number };
 }

@@ -5,6 +5,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TASK_QUEUES } from '../../contracts/queues.ts';
 import { WORKFLOWS, workflowIds } from '../../contracts/workflows.ts';
+import type { CheckRetrainInput, RetrainRule } from '../../contracts/schedules.ts';
 import type { SimilarItemsInput } from '../../contracts/similar.ts';
 import type { TuneConfig, TuneInput } from '../../contracts/tuning.ts';
 import type { EmbedCatalogueInput, TrainInput } from '../../contracts/workflows.ts';
@@ -123,6 +124,34 @@ describe.runIf(process.env.RECORD_HISTORIES === '1')('recorded histories', () =>
     await handle.result();
     await keep('embed-continued', 'embed', handle.firstExecutionRunId);
     await keep('embed-last-run', 'embed');
+    await workers.stop();
+  });
+
+  it('of what schedules find', async () => {
+    const workers = await startFakeWorkers(env, world);
+    world.schedules.startRetrain = async () => ({
+      workflowId: workflowIds.retrain(catalogue),
+      runId: 'run',
+      started: true,
+    });
+    const rules: RetrainRule[] = [
+      { trigger: 'cron', cron: '0 3 * * *' },
+      { trigger: 'changes', numChanges: 3, checkEveryMs: 600_000 },
+      { trigger: 'drift', maxDrop: 0.1, checkEveryMs: 600_000 },
+    ];
+    Object.assign(world.schedules.drift, { recent: 0.6 });
+    Object.assign(world.schedules.changes, { added: 2 });
+    for (const rule of rules) {
+      const schedule = workflowIds.schedule(catalogue, rule.trigger);
+      const input: CheckRetrainInput = { catalogue, rule, config: retrainConfig, schedule };
+      const handle = await env.client.workflow.start(WORKFLOWS.checkRetrain, {
+        taskQueue: TASK_QUEUES.orchestrator,
+        workflowId: workflowIds.checkRetrain(catalogue, rule.trigger),
+        args: [input],
+      });
+      await handle.result();
+      await keep(`check-${rule.trigger}`, handle.workflowId);
+    }
     await workers.stop();
   });
 

@@ -19,9 +19,12 @@ import type { ShardEndpoint } from '../../contracts/serving.ts';
 import type { RetrainConfig } from '../../contracts/training.ts';
 import type { ServingTarget } from '../../contracts/workflows.ts';
 import { compareOutcomes } from '../../lib/eval/compare-outcomes.ts';
+import { expectKind } from './expect-kind.ts';
 import { FakeGang, fakePartActivities } from './fake-gang.ts';
 import { FakeTrials, fakeTrialActivities } from './fake-trials.ts';
 import type { SearchActivities } from './fake-trials.ts';
+import { FakeSchedules, fakeScheduleActivities } from './fake-schedules.ts';
+import type { AllScheduleActivities } from './fake-schedules.ts';
 import { quality } from './qualities.ts';
 
 export type AllActivities = CatalogueActivities &
@@ -34,6 +37,7 @@ export type AllActivities = CatalogueActivities &
   EmbedActivities &
   SimilarActivities &
   SimilarRecordActivities &
+  AllScheduleActivities &
   SearchActivities;
 export type ActivityName = keyof AllActivities;
 
@@ -75,6 +79,7 @@ export class FakeWorld {
   mute = new Set<number>();
   /** Index -> its recorded neighbours. */
   similar = new Map<string, string>();
+  schedules = new FakeSchedules();
   drained: string[] = [];
   gang = new FakeGang();
   trials = new FakeTrials();
@@ -284,6 +289,7 @@ export function fakeActivities(world: FakeWorld, serve?: CatalogueActivities['se
     async recordSimilar({ index, similar }) {
       world.similar.set(index, similar);
     },
+    ...fakeScheduleActivities(world.schedules),
     async chooseIndex({ embeddings, wish }) {
       expectKind(embeddings, 'embeddings');
       const spec = {
@@ -373,12 +379,6 @@ export const retrainConfig: RetrainConfig = {
   numReplicas: 1,
   gate: { maxRecallDrop: 0.02, minIndexRecall: 0.9 },
 };
-
-function expectKind(artifact: string, kind: string): void {
-  if (!artifact.startsWith(`${kind}-`)) {
-    throw ApplicationFailure.nonRetryable(`Expected an artefact of kind ${kind}, got ${artifact}.`, 'invalidInput');
-  }
-}
 
 /** Records each call; a stuck activity hangs until it is cancelled, a failing one fails. */
 function watched(world: FakeWorld, activities: AllActivities): AllActivities {
