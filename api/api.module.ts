@@ -19,9 +19,11 @@ import {
   DEVICE_MODELS,
   EMBEDDER,
   IMAGE_FETCHER,
+  LINEAGE,
   LOGGER,
   REGISTRY,
   RETRAINER,
+  SCHEDULER,
   SEARCHER,
   SETTINGS,
   SIMILAR,
@@ -30,6 +32,8 @@ import {
   TUNER,
 } from './ports.ts';
 import type { ApiPorts } from './ports.ts';
+import { SchedulesController } from './schedules/schedules.controller.ts';
+import { SchedulesService } from './schedules/schedules.service.ts';
 import { QueryVectorService } from './search/query-vector.service.ts';
 import { SearchController } from './search/search.controller.ts';
 import { SearchService } from './search/search.service.ts';
@@ -59,6 +63,7 @@ export class ApiModule {
         TrainingController,
         TuningController,
         GenerationsController,
+        SchedulesController,
         HealthController,
       ],
       providers: [
@@ -70,9 +75,11 @@ export class ApiModule {
         { provide: RETRAINER, useValue: ports.retrainer },
         { provide: SWITCHER, useValue: ports.switcher },
         { provide: TUNER, useValue: ports.tuner },
+        { provide: SCHEDULER, useValue: ports.scheduler },
         { provide: SIMILAR, useValue: ports.similar },
         { provide: SIMILAR_STARTER, useValue: ports.similarStarter },
         { provide: DEVICE_MODELS, useValue: ports.deviceModels },
+        { provide: LINEAGE, useValue: ports.lineage },
         { provide: LOGGER, useValue: ports.logger },
         { provide: SETTINGS, useValue: settings },
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -85,6 +92,7 @@ export class ApiModule {
         ModelService,
         QueryVectorService,
         RetrainEventsService,
+        SchedulesService,
         SearchService,
         SimilarService,
         TrainingService,

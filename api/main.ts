@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { lineagesOf } from '../infra/artifacts/lineage.ts';
 import { loadConfig } from '../infra/config/env.ts';
 import type { Config } from '../infra/config/env.ts';
 import { createEmbedClient } from '../infra/data-plane/embed-client.ts';
@@ -15,6 +16,7 @@ import { createDeviceModels } from '../infra/variants/device-models.ts';
 import { createApp } from './app.ts';
 import { temporalSwitcher } from './generations/temporal-switcher.ts';
 import { Lifecycle } from './health/lifecycle.service.ts';
+import { temporalScheduler } from './schedules/temporal-scheduler.ts';
 import { routerSearcher } from './search/router-searcher.ts';
 import { DEFAULT_LIMITS, authFor } from './settings.ts';
 import { temporalSimilarStarter } from './similar/temporal-similar-starter.ts';
@@ -60,8 +62,10 @@ export async function start(config: Config, logger: Logger = createLogger(config
       retrainer: temporalRetrainer(temporal, config, recipes),
       switcher: temporalSwitcher(temporal, config, stores),
       tuner: temporalTuner(temporal, config, recipes),
+      scheduler: temporalScheduler(temporal, config, recipes),
       similar,
       similarStarter: temporalSimilarStarter(temporal, config),
+      lineage: (roots) => lineagesOf(stores.artifacts, roots),
       deviceModels: createDeviceModels(stores.artifacts),
       logger,
     },

@@ -3,12 +3,14 @@ import type { InjectionToken } from '@nestjs/common';
 import type { SearchEffort } from '../contracts/ann.ts';
 import type { BlobStore } from '../contracts/artifacts.ts';
 import type { Registry } from '../contracts/registry.ts';
+import type { RetrainRule, RetrainSchedule, ScheduleTrigger } from '../contracts/schedules.ts';
 import type { RoutingTable } from '../contracts/serving.ts';
 import type { LiveTraining } from '../contracts/data-parallel.ts';
 import type { RetrainConfig } from '../contracts/training.ts';
 import type { TuneOutput, TuneView } from '../contracts/tuning.ts';
 import type { SimilarConfig } from '../contracts/similar.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
+import type { LineageNode } from '../infra/artifacts/lineage.ts';
 import type { Switched, SwitchWish } from '../infra/generations/promote.ts';
 import type { SimilarReader } from '../infra/similar/similar-reader.ts';
 import type { TuneRequest } from '../infra/tune/schema.ts';
@@ -148,6 +150,26 @@ export interface Switcher {
   rollBack(wish: SwitchWish, to: number | null): Promise<Switched>;
 }
 
+export interface ScheduleRequest extends Omit<RetrainRequest, 'force' | 'reason'> {
+  rule: RetrainRule;
+}
+
+export type ScheduleAction = 'pause' | 'resume' | 'trigger';
+
+/** Retraining without being asked. All calls throw LookalikeError `unavailable` while Temporal does not answer. */
+export interface Scheduler {
+  list(catalogue: string): Promise<RetrainSchedule[]>;
+  /** @throws LookalikeError `invalidInput` */
+  set(catalogue: string, request: ScheduleRequest): Promise<{ id: string; created: boolean }>;
+  /** @throws LookalikeError `notFound` */
+  act(catalogue: string, trigger: ScheduleTrigger, action: ScheduleAction, by: string): Promise<void>;
+  /** @throws LookalikeError `notFound` */
+  remove(catalogue: string, trigger: ScheduleTrigger): Promise<void>;
+}
+
+/** What the named artefacts were made from; each artefact once over all trees. */
+export type Lineage = (roots: readonly (readonly [role: string, id: string])[]) => Promise<LineageNode[]>;
+
 /** Everything the API stands on; `main.ts` brings the real ones, tests bring strict fakes. */
 export interface ApiPorts {
   registry: Registry;
@@ -158,9 +180,11 @@ export interface ApiPorts {
   retrainer: Retrainer;
   switcher: Switcher;
   tuner: Tuner;
+  scheduler: Scheduler;
   similar: SimilarReader;
   similarStarter: SimilarStarter;
   deviceModels: DeviceModels;
+  lineage: Lineage;
   logger: Logger;
 }
 
@@ -174,8 +198,10 @@ export const IMAGE_FETCHER = token<ImageFetcher>('ImageFetcher');
 export const RETRAINER = token<Retrainer>('Retrainer');
 export const SWITCHER = token<Switcher>('Switcher');
 export const TUNER = token<Tuner>('Tuner');
+export const SCHEDULER = token<Scheduler>('Scheduler');
 export const SIMILAR = token<SimilarReader>('SimilarReader');
 export const SIMILAR_STARTER = token<SimilarStarter>('SimilarStarter');
 export const DEVICE_MODELS = token<DeviceModels>('DeviceModels');
+export const LINEAGE = token<Lineage>('Lineage');
 export const LOGGER = token<Logger>('Logger');
 export const SETTINGS = token<ApiSettings>('ApiSettings');

@@ -87,7 +87,7 @@ function shownKey(request: FastifyRequest): string | undefined {
 
 /** A browser sends forms and plain text across sites without asking; demanding JSON closes that road. */
 function requireContentType(request: FastifyRequest): void {
-  if (request.method !== 'POST' || request.is404) return;
+  if (!['POST', 'PUT'].includes(request.method) || request.is404) return;
   const access = request.routeOptions.config as RouteAccess;
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   if (type === 'application/json' || (access.form === true && type === 'multipart/form-data')) return;

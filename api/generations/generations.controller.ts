@@ -1,11 +1,12 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { GenerationSwitch } from '../../contracts/serving.ts';
+import type { LineageNode } from '../../infra/artifacts/lineage.ts';
 import type { Switched } from '../../infra/generations/promote.ts';
 import { Access } from '../auth/access.ts';
 import { Caller } from '../auth/caller.ts';
 import { GenerationParamsDto } from '../training/training.dto.ts';
-import { PromoteRequestDto, RollbackRequestDto, SwitchListDto, SwitchedDto } from './generations.dto.ts';
+import { LineageDto, PromoteRequestDto, RollbackRequestDto, SwitchListDto, SwitchedDto } from './generations.dto.ts';
 import { GenerationsService } from './generations.service.ts';
 
 @ApiTags('generations')
@@ -41,6 +42,14 @@ export class GenerationsController {
     @Caller() by: string,
   ): Promise<Switched> {
     return this.service.rollBack(catalogue, to, by, reason);
+  }
+
+  @Get('generations/:number/lineage')
+  @Access('read')
+  @ApiOperation({ summary: 'What a generation was made from: inputs, configuration, seed, code version and figures.' })
+  @ApiOkResponse({ type: LineageDto })
+  async lineage(@Param() { catalogue, number }: GenerationParamsDto): Promise<{ roots: LineageNode[] }> {
+    return { roots: await this.service.lineage(catalogue, number) };
   }
 
   @Get('switches')

@@ -1,5 +1,6 @@
 import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
+import { ARTIFACT_KINDS } from '../../contracts/artifacts.ts';
 
 const reason = z.string().max(1_000).optional().describe('Recorded with the switch.');
 
@@ -34,3 +35,25 @@ export class SwitchListDto extends createZodDto(
     ),
   }),
 ) {}
+
+/** The tree is as deep as the derivation; each artefact stands in it once. */
+const NodeSchema = z.object({
+  role: z.string().describe('What it is to the one above.'),
+  id: z.string(),
+  state: z
+    .enum(['artifact', 'blob', 'seen', 'gone'])
+    .describe('`seen`: it stands elsewhere in the tree; `gone`: garbage collection took it.'),
+  made: z
+    .object({
+      kind: z.enum(ARTIFACT_KINDS),
+      config: z.record(z.string(), z.json()),
+      seed: z.number().nullable(),
+      codeVersion: z.string(),
+      summary: z.record(z.string(), z.json()),
+      metrics: z.record(z.string(), z.json()),
+    })
+    .nullable(),
+  inputs: z.array(z.record(z.string(), z.json())).describe('The same again.'),
+});
+
+export class LineageDto extends createZodDto(z.object({ roots: z.array(NodeSchema) })) {}

@@ -27,4 +27,9 @@ export class QueryVectorOnce {
     }
     return this.made.vector;
   }
+
+  /** The one that the generation was asked with; undefined if it was not. */
+  given({ generation }: Pick<RoutingTable, 'generation'>): Float32Array | undefined {
+    return this.made?.generation === generation ? this.made.vector : undefined;
+  }
 }

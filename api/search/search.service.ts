@@ -7,9 +7,11 @@ import { requireCatalogue } from '../catalogue/item-not-found.ts';
 import { foundItem } from '../catalogue/found-item.ts';
 import { Metrics } from '../health/metrics.service.ts';
 import { withDeadline } from '../http/request-signal.ts';
-import { REGISTRY, SEARCHER, SETTINGS } from '../ports.ts';
+import type { Logger } from '../../infra/log/logger.ts';
+import { LOGGER, REGISTRY, SEARCHER, SETTINGS } from '../ports.ts';
 import type { Searcher, SearcherAnswer } from '../ports.ts';
 import type { ApiSettings } from '../settings.ts';
+import { QuerySampler } from './query-sampler.ts';
 import { QueryVectorOnce } from './query-vector-once.ts';
 import { QueryVectorService } from './query-vector.service.ts';
 import type { SearchInput } from './search-input.ts';
@@ -26,6 +28,7 @@ export class SearchService {
   private readonly searcher: Searcher;
   private readonly vectors: QueryVectorService;
   private readonly metrics: Metrics;
+  private readonly sampler: QuerySampler;
   private readonly deadlineMs: number;
 
   constructor(
@@ -33,12 +36,14 @@ export class SearchService {
     @Inject(SEARCHER) searcher: Searcher,
     @Inject(QueryVectorService) vectors: QueryVectorService,
     @Inject(Metrics) metrics: Metrics,
+    @Inject(LOGGER) logger: Logger,
     @Inject(SETTINGS) settings: ApiSettings,
   ) {
     this.registry = registry;
     this.searcher = searcher;
     this.vectors = vectors;
     this.metrics = metrics;
+    this.sampler = new QuerySampler(registry.queries, logger);
     this.deadlineMs = settings.limits.searchDeadlineMs;
   }
 
@@ -59,6 +64,11 @@ export class SearchService {
       timingsMs: { ...queryVector.timingsMs, ...timingsMs, total: performance.now() - started },
     };
     this.metrics.observeSearch(answer);
+    const asked = queryVector.given(table);
+    // Vectors of items, and those moved towards or away from some, say nothing of what people look for.
+    const { query, moreLike = [], lessLike = [] } = input;
+    const isOwn = query.kind !== 'item' && moreLike.length + lessLike.length === 0;
+    if (asked !== undefined && isOwn) this.sampler.offer(table, asked);
     return answer;
   }
 

@@ -56,6 +56,7 @@ export class World {
   readonly searches: Parameters<Searcher['search']>[0][] = [];
   readonly embedded: { model: string; bytes: Uint8Array }[] = [];
   readonly fetched: string[] = [];
+  readonly sampled: { model: string; vector: number[] }[] = [];
   readonly retrains: { catalogue: string; request: Parameters<Retrainer['start']>[1] }[] = [];
 
   constructor(items: FakeItem[] = []) {
@@ -80,11 +81,13 @@ export class World {
       fetchImage: (url) => this.fetchImage(url),
       retrainer: this.retrainer(),
       switcher: this.switcher(),
+      scheduler: strict<ApiPorts['scheduler']>('scheduler', {}),
       similar: strict<ApiPorts['similar']>('similar', {
         lookup: async (artifact, id) => (artifact === this.similarArtifact ? this.similar.get(id) : undefined),
       }),
       similarStarter: strict<ApiPorts['similarStarter']>('similarStarter', {}),
       tuner: strict<ApiPorts['tuner']>('tuner', { status: async () => undefined }),
+      lineage: () => Promise.reject(new Error('Unexpected use of lineage.')),
       deviceModels: strict<ApiPorts['deviceModels']>('deviceModels', {}),
       logger: pino({ level: 'silent' }),
       ...overrides,
@@ -116,6 +119,9 @@ export class World {
       }),
       similar: strict<Registry['similar']>('similar', {
         of: async (_, index) => (index === INDEX ? this.similarArtifact : undefined),
+      }),
+      queries: strict<Registry['queries']>('queries', {
+        add: async (_, model, vector) => void this.sampled.push({ model, vector: [...vector] }),
       }),
       apiKeys: strict<Registry['apiKeys']>('apiKeys', {
         verify: async (key) => {

@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '../../api/app.ts';
-import { SwitchListDto, SwitchedDto } from '../../api/generations/generations.dto.ts';
-import type { Switcher } from '../../api/ports.ts';
+import { LineageDto, SwitchListDto, SwitchedDto } from '../../api/generations/generations.dto.ts';
+import type { ApiPorts, Switcher } from '../../api/ports.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { READ_KEY, WRITE_KEY, World, fruitsAndCars, generation } from './fakes.ts';
 
@@ -53,6 +53,18 @@ describe('switching to another generation', () => {
     await begin({ promote: () => Promise.reject(building), rollBack: () => Promise.reject(building) });
     const refused = await post('generations/3/promote', {});
     expect([refused.statusCode, refused.json<{ detail: string }>().detail]).toEqual([409, building.message]);
+  });
+
+  it('tells what a generation was made from, root by root', async () => {
+    const lineage = vi.fn<ApiPorts['lineage']>(async (roots) =>
+      roots.map(([role, id]) => ({ role, id, state: 'artifact' as const, made: null, inputs: [] })),
+    );
+    await app.close();
+    world.generations[1]!.metrics = { comparison: 'comparison-1' };
+    app = await createApp(world.ports({ lineage }), { auth: 'off' });
+    const { roots } = LineageDto.schema.parse((await app.inject('/v1/catalogues/shop/generations/2/lineage')).json());
+    expect(roots.map(({ role }) => role)).toEqual(['index', 'embeddings', 'model', 'snapshot', 'comparison']);
+    expect((await app.inject('/v1/catalogues/shop/generations/9/lineage')).statusCode).toBe(404);
   });
 
   it('asks for a key that may write, and names it in the record', async () => {
