@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
+import type { Json } from '../contracts/json.ts';
 import type { Generation, GenerationSwitch } from '../contracts/serving.ts';
 import { promoteGeneration, rollBack } from '../infra/generations/promote.ts';
 import type { Switched, SwitchDeps, SwitchWish } from '../infra/generations/promote.ts';
@@ -116,6 +117,13 @@ function fixed(value: unknown): string | null {
 function noteOf({ metrics }: Generation): string | null {
   const reasons = reasonsOf(metrics).join(' ');
   const untrained = typeof metrics.untrained === 'string' ? 'untrained model' : '';
-  const forced = metrics.override === undefined ? '' : 'FORCED';
+  const forced = forcedBy(metrics.override);
   return [forced, untrained, reasons].filter(Boolean).join('; ') || null;
+}
+
+/** Who served it against the gate, and why. */
+function forcedBy(override: Json | undefined): string {
+  if (typeof override !== 'object' || override === null || Array.isArray(override)) return '';
+  const { by, reason } = override;
+  return `FORCED${typeof by === 'string' ? ` by ${by}` : ''}${typeof reason === 'string' ? `: ${reason}` : ''}`;
 }
