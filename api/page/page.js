@@ -2,6 +2,7 @@
 import { card } from './cards.js';
 import { deviceEmbedder } from './device.js';
 import { byId, fillSelect, say } from './elements.js';
+import { generationsPanel } from './generations.js';
 import { keyDialog } from './key-dialog.js';
 import { onPhoto } from './photo.js';
 import { retrainPanel } from './retrain.js';
@@ -19,8 +20,13 @@ let current = new AbortController();
 
 const askKey = keyDialog(start);
 const device = deviceEmbedder((words) => say(byId('on-device-note'), words));
-const retrain = retrainPanel({ onServing: () => void loadCatalogues(), onProblem: showProblem });
 const tune = tunePanel({ onProblem: showProblem });
+const generations = generationsPanel({ onSwitched: () => void loadCatalogues().then(refresh), onProblem: showProblem });
+const retrain = retrainPanel({
+  onServing: () => void loadCatalogues(),
+  onEnd: () => void generations.refresh(),
+  onProblem: showProblem,
+});
 const base = () => `/v1/catalogues/${encodeURIComponent(state.catalogue)}`;
 
 async function start() {
@@ -66,6 +72,7 @@ async function useCatalogue(name) {
   showServing();
   retrain.use(name);
   tune.use(name);
+  void generations.use(name);
   const { categories } = await get(`${base()}/categories`);
   const options = categories.map(({ category, count }) => ({ value: category, text: `${category} (${count})` }));
   fillSelect(byId('category'), [{ value: '', text: 'All' }, ...options], '');

@@ -5,8 +5,8 @@ import { events, post } from './server.js';
 
 const RETRY_MS = 3000;
 
-/** The panel that starts a retraining run and follows it live. `onServing` is called when a new generation serves. */
-export function retrainPanel({ onServing, onProblem }) {
+/** The panel that starts a retraining run and follows it live. `onServing` is called when a new generation serves, `onEnd` when a run ends. */
+export function retrainPanel({ onServing, onEnd, onProblem }) {
   let catalogue;
   let stop = new AbortController();
   let lastStatus;
@@ -56,6 +56,7 @@ export function retrainPanel({ onServing, onProblem }) {
     byId('temporal').hidden = !/^https?:/.test(data.temporalUrl);
     if (!byId('temporal').hidden) byId('temporal').href = data.temporalUrl;
     if (lastStatus === 'running' && data.status === 'completed') onServing();
+    if (lastStatus === 'running' && data.status !== 'running') onEnd();
     lastStatus = data.status;
   }
 

@@ -8,7 +8,7 @@ import { createApp } from '../../api/app.ts';
 import type { ApiOptions } from '../../api/app.ts';
 import type { ApiPorts } from '../../api/ports.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
-import { World, running } from '../api/fakes.ts';
+import { World, generation, running } from '../api/fakes.ts';
 import { chromiumPath, openBrowser } from './browser.ts';
 
 /** Set to a folder to look at the page yourself. */
@@ -179,6 +179,74 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
       await heading('Catalogue');
     }
     expect(world.embedded).toHaveLength(2);
+  });
+
+  it('shows generations and why one was refused, rolls back, serves one again, and draws what it was made from', async () => {
+    const refused = 'Expected recall@1 of the candidate to be at least 0.7800, got 0.7000: 6 lost, 0 won, p = 0.016.';
+    const quality = { candidate: { recall: { 1: 0.8123 } } };
+    world.generations[0]!.status = 'retired';
+    world.generations.push({
+      ...generation(2, 'serving'),
+      metrics: {
+        quality,
+        indexRecall: 0.995,
+        override: { by: 'ann', reason: 'better for coats' },
+        reasons: ['Too low.'],
+      },
+    });
+    world.generations.push({ ...generation(3, 'rejected'), metrics: { reasons: [refused] } });
+    const made = {
+      ...{ kind: 'model' as const, config: { epochs: 12, loss: 'proxySoftmax' }, seed: 1, codeVersion: '0.1.0' },
+      ...{ summary: {}, metrics: { recall: { 1: 0.8123 } } },
+    };
+    const leaf = (role: string, id: string) => ({ role, id, state: 'seen' as const, made: null, inputs: [] });
+    const lineage: ApiPorts['lineage'] = async () => [
+      {
+        ...{ role: 'index', id: 'index-1', state: 'artifact', made: { ...made, kind: 'index', seed: null } },
+        inputs: [
+          { role: 'model', id: 'model-1', state: 'artifact', made, inputs: [leaf('snapshot', 'snapshot-1')] },
+          { ...leaf('embeddings', 'embeddings-1'), state: 'gone' },
+        ],
+      },
+    ];
+    await visit({}, '/', { lineage });
+    const rows = page.locator('#generations li');
+    await rows.nth(2).waitFor();
+    const row = (number: number) => rows.filter({ hasText: `Generation ${number}` });
+    expect(await row(3).textContent()).toContain(refused);
+    expect(
+      await row(3)
+        .getByRole('button', { name: /^Serve/ })
+        .count(),
+    ).toBe(0);
+    expect(await row(2).textContent()).toMatch(
+      /serving.*recall@1 0\.812, index recall 0\.995.*Forced by ann: better for coats\./,
+    );
+    await look('generations');
+
+    await page.getByRole('button', { name: 'Roll back' }).click();
+    await page.locator('#switch-summary', { hasText: 'Generation 1 serves.' }).waitFor();
+    await row(1).filter({ hasText: 'serving' }).waitFor();
+    await page.getByRole('button', { name: 'Serve: generation 2' }).click();
+    await page.locator('#switch-summary', { hasText: 'Generation 2 serves.' }).waitFor();
+    expect(world.switches.map(({ how, generation: to }) => `${how} ${to}`)).toEqual(['rollback 1', 'promote 2']);
+    await page.locator('#switches-box summary').click();
+    expect(await page.locator('#switches li').allTextContents()).toEqual([
+      expect.stringContaining('promote: 2 instead of 1, by API without a key'),
+      expect.stringContaining('rollback: 1 instead of 2, by API without a key'),
+    ]);
+
+    await page.getByRole('button', { name: 'Made from: generation 2' }).click();
+    await page.locator('#lineage li').first().waitFor();
+    const roles = await page.locator('#lineage .role').allTextContents();
+    expect(roles).toEqual(['index', 'model', 'snapshot', 'embeddings']);
+    const model = page.locator('#lineage ul > li').first();
+    expect(await model.locator('> p').textContent()).toBe('code 0.1.0, seed 1, recall @1 0.8123');
+    await model.locator('> details summary').click();
+    expect(await model.locator('pre').textContent()).toContain('"epochs": 12');
+    await look('lineage');
+    await page.getByRole('button', { name: 'Close' }).click();
+    expect(complaints).toEqual([]);
   });
 
   it('says in words what is wrong with a picture', async () => {
