@@ -2,12 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImportSummary } from '../../contracts/catalogue.ts';
-import type { SearchAnswer } from '../../contracts/serving.ts';
+import type { RetrainSchedule } from '../../contracts/schedules.ts';
+import type { Generation, GenerationSwitch, SearchAnswer } from '../../contracts/serving.ts';
 import type { SimilarAnswer, SimilarItemsOutput } from '../../contracts/similar.ts';
 import type { RetrievalQuality } from '../../contracts/training.ts';
 import type { RetrainOutput } from '../../contracts/workflows.ts';
 import { writeDemoFiles } from '../../infra/demo/emoji.ts';
 import type { DemoFiles } from '../../infra/demo/emoji.ts';
+import type { Switched } from '../../infra/generations/promote.ts';
 import { identify, isAlive } from '../../infra/supervisor/process-identity.ts';
 import { chromiumPath, openBrowser } from './browser.ts';
 import { createInstallation } from './installation.ts';
@@ -201,6 +203,69 @@ describe('the main job through the command line', () => {
     expect((await planned()) - before).toBe(1);
     const answer = await shop.json<SearchAnswer>('search', '--image', fresh.image, ...IN);
     expect(answer.hits[0]?.id).toBe(fresh.id);
+  });
+
+  test('a rollback answers from the generation before, in seconds, and promote brings the new one back', async () => {
+    const { generations } = await shop.json<{ generations: Generation[] }>('generations', ...IN);
+    const [newest, former] = generations as [Generation, Generation];
+    expect([newest.status, former.status, former.number]).toEqual(['serving', 'retired', first.generation]);
+    const [fresh] = rowsOf(join(shop.dataDir, 'new.jsonl'));
+    const answeredBy = async () => {
+      const { generation, model, hits } = await shop.json<SearchAnswer>('search', '--image', fresh!.image, ...IN);
+      return { generation, model, first: hits[0]?.id };
+    };
+    const artifacts = () => shop.json<{ total: number }>('artifacts', 'list', '--limit', '1');
+    const { total } = await artifacts();
+    const back = await shop.json<Switched>('rollback', ...IN, '--reason', 'to see that it works');
+    expect(back).toMatchObject({ generation: former.number, previous: newest.number, switched: true });
+    // Routers look at the table every moment or two.
+    await expect
+      .poll(answeredBy, { timeout: 20_000 })
+      .toMatchObject({ generation: former.number, model: former.model });
+    expect((await answeredBy()).first).not.toBe(fresh!.id);
+
+    const api = (await shop.state()).urls.api;
+    const promoted = await fetch(`${api}/v1/catalogues/${CATALOGUE}/generations/${newest.number}/promote`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ reason: 'it works' }),
+    });
+    expect(await promoted.json()).toMatchObject({ generation: newest.number, previous: former.number });
+    await expect.poll(answeredBy, { timeout: 20_000 }).toMatchObject({ generation: newest.number, first: fresh!.id });
+    // Nothing was made for it.
+    expect(await artifacts()).toMatchObject({ total });
+    const { switches } = await shop.json<{ switches: GenerationSwitch[] }>('generations', ...IN);
+    expect(switches.slice(0, 2)).toMatchObject([
+      { how: 'promote', generation: newest.number, reason: 'it works' },
+      { how: 'rollback', generation: former.number, reason: 'to see that it works' },
+    ]);
+  });
+
+  test('a schedule that watches for changes retrains once there are enough, and says so in the generation', async () => {
+    await shop.json(
+      'schedules',
+      'set',
+      CATALOGUE,
+      '--changes',
+      '1',
+      '--check-every',
+      '1s',
+      '--recipe',
+      'demo',
+      '--set',
+      'train.epochs=6',
+    );
+    const { schedules } = await shop.json<{ schedules: RetrainSchedule[] }>('schedules', 'list', ...IN);
+    expect(schedules).toMatchObject([{ rule: { trigger: 'changes', numChanges: 1 }, paused: false }]);
+    const [gone] = rowsOf(join(shop.dataDir, 'new.jsonl'));
+    await shop.json('catalogue', 'remove', gone!.id, ...IN);
+    const newest = async () => (await shop.json<{ generations: Generation[] }>('generations', ...IN)).generations[0];
+    await expect.poll(newest, { timeout: 240_000, interval: 1000 }).toMatchObject({
+      status: expect.stringMatching(/^(serving|rejected)$/) as string,
+      metrics: { order: { trigger: 'changes', by: `schedule/${CATALOGUE}/changes` } },
+    });
+    await shop.json('schedules', 'delete', CATALOGUE, 'changes');
+    expect(await shop.json('schedules', 'list')).toEqual({ schedules: [] });
   });
 
   test('down stops every process', async () => {
