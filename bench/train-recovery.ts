@@ -74,8 +74,9 @@ async function strike(steps: StepCount, kill: () => void): Promise<Recovery> {
     if (misses === STEPS_BETWEEN) throw new Error('Expected a process to kill, found none.');
     await steps.next();
   }
-  const before = steps.last();
   const since = performance.now();
+  // Steps that were taken before the kill and not heard of yet are no recovery.
+  const before = await steps.asOfNow();
   let lowest = before.step;
   while (performance.now() - since < GIVE_UP_MS) {
     const now = await Promise.race([steps.next(), sleep(1_000)]);
@@ -110,23 +111,27 @@ interface Stand {
 interface StepCount {
   /** Resolves with the next step taken. */
   next(): Promise<Stand>;
-  last(): Stand;
+  /** Where it stands now, not when it was heard of last. */
+  asOfNow(): Promise<Stand>;
 }
 
 /** Steps as somebody tells them. */
-function stepCount(): StepCount & { tell: (stand: Stand) => void } {
+function stepCount(): StepCount & { tell: (stand: Stand) => void; askers: ((stand: Stand) => void)[] | null } {
   let last: Stand = { step: -1, epoch: 0, restartedAt: 0 };
   let waiting: ((stand: Stand) => void)[] = [];
-  return {
-    last: () => last,
-    next: () => new Promise((done) => waiting.push(done)),
-    tell(stand) {
+  const count = {
+    /** Of a count that is asked for: who waits for the next question. Null where steps are told as they are taken. */
+    askers: null as ((stand: Stand) => void)[] | null,
+    asOfNow: () => new Promise<Stand>((done) => (count.askers === null ? done(last) : count.askers.push(done))),
+    next: () => new Promise<Stand>((done) => waiting.push(done)),
+    tell(stand: Stand) {
       if (stand.step === last.step && stand.epoch === last.epoch) return;
       last = stand;
       for (const done of waiting.splice(0)) done(stand);
       waiting = [];
     },
   };
+  return count;
 }
 
 async function ours(): Promise<void> {
@@ -164,6 +169,7 @@ async function ours(): Promise<void> {
     ].flatMap((setting) => ['--set', `train.${setting}`]);
     await cli('retrain', ...shop, '--recipe', 'fast', '--set', 'index.kind=exact', ...settings);
     const steps = stepCount();
+    steps.askers = [];
     void followShards(dataDir, cli, steps, over.signal);
     const trainers = (): number[] =>
       readRunState({ dataDir })?.processes.flatMap((row) =>
@@ -219,7 +225,15 @@ async function followShards(
       });
       try {
         while (!over.aborted) {
-          const states = await client.status();
+          const asking = steps.askers!.splice(0);
+          let states: Awaited<ReturnType<typeof client.status>>;
+          try {
+            states = await client.status();
+          } catch (error) {
+            // A shard that was killed leaves what was heard before it.
+            for (const done of asking) done(seen);
+            throw error;
+          }
           const [{ incarnation }] = states as [(typeof states)[number]];
           if (incarnation > 0 && states.every((state) => state.incarnation === incarnation)) {
             const step = Math.min(...states.map(({ statistics }) => statistics.step));
@@ -232,6 +246,7 @@ async function followShards(
               steps.tell(seen);
             }
           }
+          for (const done of asking) done(seen);
           await sleep(10);
         }
       } finally {
