@@ -101,7 +101,10 @@ describe('what a learning is measured on', () => {
     const { generations } = stores.registry;
     const workflow = { workflowId: 'retrain/emoji', workflowRunId: 'run' };
     const { number } = await generations.create({ catalogue, snapshot, ...workflow });
-    await generations.update(catalogue, number, { model: output.model, index: 'index-of-nothing' });
+    const { id: index } = await stores.artifacts.publish({
+      ...{ kind: 'index', inputs: { shard0: snapshot }, config: {}, seed: null, summary: {}, metrics: {}, files: {} },
+    });
+    await generations.update(catalogue, number, { model: output.model, index });
     await generations.switchTo(catalogue, number);
     const { numLabels, labels, queryLabels } = await catalogueLearningData(stores, catalogue);
     expect([numLabels, labels.length, queryLabels.length]).toEqual([12, 12, 12]);

@@ -60,8 +60,10 @@ describe('bench train', () => {
     expect(rowOf('ring').boundBytes).toBeCloseTo(bound, 6);
     // One bucket of values and one of the weights, four hops each, both ways; a header is 80 bytes, a weight one value.
     const framing = 2 * 2 * 4 * 80 + 2 * 4 * 4;
-    expect(Math.abs(rowOf('ring').bytesPerStep - bound - framing)).toBeLessThan(64);
-    expect(rowOf('ring, fp16').bytesPerStep - framing).toBeCloseTo(bound / 2, -2);
+    // Two steps are counted, and ranks run ahead of each other by a message: at either end one more or less may have passed.
+    const atTheEnds = bound / 50;
+    expect(Math.abs(rowOf('ring').bytesPerStep - bound - framing)).toBeLessThan(atTheEnds);
+    expect(Math.abs(rowOf('ring, fp16').bytesPerStep - bound / 2 - framing)).toBeLessThan(atTheEnds);
   });
 
   test('says why there is no peer', () => {
