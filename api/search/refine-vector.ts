@@ -10,8 +10,9 @@ const PUSH = 0.5;
  * @throws LookalikeError `invalidInput` when nothing is left to look for
  */
 export function refineVector(wanted: readonly Float32Array[], unwanted: readonly Float32Array[]): Float32Array {
-  const towards = mean(wanted);
+  // Most searches have no examples.
   if (unwanted.length === 0 && wanted.length === 1) return wanted[0]!;
+  const towards = mean(wanted);
   const away = unwanted.length === 0 ? towards : mean(unwanted);
   const vector = Float32Array.from(towards, (value, i) => value + PUSH * (value - away[i]!));
   if (vector.some((value) => value !== 0)) return vector;

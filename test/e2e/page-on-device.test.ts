@@ -19,23 +19,9 @@ import { openStores } from '../../infra/stores.ts';
 import type { Stores } from '../../infra/stores.ts';
 import { createDeviceModels } from '../../infra/variants/device-models.ts';
 import { World, strict, table } from '../api/fakes.ts';
-import { emoji } from '../infra/models/small-backbone.ts';
+import { emoji, FRUITS_AND_VEHICLES } from '../infra/models/small-backbone.ts';
 import { chromiumPath, openBrowser } from './browser.ts';
 
-const CODES = [
-  '1f34e',
-  '1f34f',
-  '1f350',
-  '1f351',
-  '1f352',
-  '1f353',
-  '1f697',
-  '1f695',
-  '1f699',
-  '1f68c',
-  '1f69a',
-  '1f693',
-];
 /** The same pixels through the same preprocessing, weights rounded to halves: what is left is the runtimes' order of sums. */
 const SAME_PIXELS = 0.9999;
 /** A JPEG may come out of another decoder by a level here and there, and servers shrink large ones while decoding. */
@@ -65,9 +51,11 @@ describe.skipIf(chromiumPath === undefined)('a photo that stays on the device, i
     model = await ensurePretrained(stores, backbone.id);
     embedder = createEmbedder({ config: { embedThreads: 2, executionProvider: 'cpu' }, stores });
     world = new World();
-    const pictures = await emoji(...CODES);
+    const pictures = await emoji(...FRUITS_AND_VEHICLES);
     const vectors = await serverVectors(pictures);
-    CODES.forEach((code, i) => world.add({ id: code, title: code, vector: Array.from(vectors[i]!) }, pictures[i]));
+    FRUITS_AND_VEHICLES.forEach((code, i) =>
+      world.add({ id: code, title: code, vector: Array.from(vectors[i]!) }, pictures[i]),
+    );
     world.embedding = Array.from(vectors[0]!);
     world.table = { ...table(1, model.id), dim: vectors[0]!.length };
     app = await createApp(world.ports({ deviceModels: createDeviceModels(stores.artifacts), tuner: NEVER_TUNED }), {

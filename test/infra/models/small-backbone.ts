@@ -56,6 +56,22 @@ export async function publishSmallBackbone(
   return ensureBackbone(stores, loadConfig({ LOOKALIKE_DATA_DIR: folder }), `file:${path}`);
 }
 
+/** Six fruits, then six vehicles, by their code points. */
+export const FRUITS_AND_VEHICLES = [
+  '1f34e',
+  '1f34f',
+  '1f350',
+  '1f351',
+  '1f352',
+  '1f353',
+  '1f697',
+  '1f695',
+  '1f699',
+  '1f68c',
+  '1f69a',
+  '1f693',
+];
+
 /** Real pictures that every checkout has. */
 export function emoji(...codes: string[]): Promise<Buffer[]> {
   const { resolve } = createRequire(import.meta.url);

@@ -27,6 +27,7 @@ import { plainTf } from '../../lib/export/tfjs.ts';
 import { checkByOnnx, hasOnnxChecker } from '../../support/onnx-checker.ts';
 import {
   SMALL,
+  FRUITS_AND_VEHICLES,
   SMALL_FEATURES,
   emoji,
   openArtifacts,
@@ -34,20 +35,6 @@ import {
   scratchFolder,
 } from '../models/small-backbone.ts';
 
-const CODES = [
-  '1f34e',
-  '1f34f',
-  '1f350',
-  '1f351',
-  '1f352',
-  '1f353',
-  '1f697',
-  '1f695',
-  '1f699',
-  '1f68c',
-  '1f69a',
-  '1f693',
-];
 const DIM = 6;
 const CONFIG = { embedThreads: 1, executionProvider: 'cpu' } as const;
 let folder: string;
@@ -65,7 +52,7 @@ beforeAll(async () => {
   ({ artifacts } = await openArtifacts(folder));
   blobs = createBlobStore(await openFolderObjectStore(join(folder, 'artifacts')));
   backbone = await publishSmallBackbone(tf, folder, { artifacts });
-  pictures = await emoji(...CODES);
+  pictures = await emoji(...FRUITS_AND_VEHICLES);
   model = await publishHeadModel({
     stores: { artifacts },
     tf,
@@ -80,7 +67,15 @@ beforeAll(async () => {
   const images = await Promise.all(pictures.map((picture) => blobs.put(picture)));
   const rows = images.map((image, i): SnapshotRow => {
     const label = i < 6 ? 'fruit' : 'vehicle';
-    return { role: 'item', id: CODES[i]!, image, category: label, label: null, title: null, attributes: {} };
+    return {
+      role: 'item',
+      id: FRUITS_AND_VEHICLES[i]!,
+      image,
+      category: label,
+      label: null,
+      title: null,
+      attributes: {},
+    };
   });
   snapshot = await publishSnapshot(rows);
   variants.fp32 = model;
