@@ -8,6 +8,8 @@ import type { DataParallelConfig } from '../../../contracts/training.ts';
 import { TENSORFLOW_ENV } from '../../compute/tensorflow.ts';
 import { childEnv } from '../../config/env.ts';
 import type { Config } from '../../config/env.ts';
+import { meanFigures } from './step-figures.ts';
+import type { StepFigures } from './step-figures.ts';
 import type { TrainWorkload } from './workload.ts';
 
 /** Parent to child: what this process is. */
@@ -36,7 +38,14 @@ export type PartNews = { endpoints: PartRequest['endpoints'] } | 'report';
 /** Child to parent. */
 export type PartReport =
   | { type: 'listening'; url: string }
-  | ({ type: 'done'; backend: string; /** Of the one that validates. */ curve?: LearningCurve } & StepFigures);
+  | {
+      type: 'done';
+      backend: string;
+      /** Null: it counted no step. */
+      figures: StepFigures | null;
+      /** Of the one that validates. */
+      curve?: LearningCurve;
+    };
 
 /** What was learnt when. Losses are those of the slice of the process that validates. */
 export interface LearningCurve {
@@ -46,16 +55,6 @@ export interface LearningCurve {
 }
 
 export type GangFigures = StepFigures & { backend: string; curve?: LearningCurve };
-
-/** What was measured over the counted steps. */
-export interface StepFigures {
-  stepsPerSecond: number;
-  medianStepMs: number;
-  /** Sent and received by one replica. */
-  bytesPerStep: number;
-  /** Share of a replica's time that it waited for answers. */
-  waitShare: number;
-}
 
 /**
  * Runs a training on as many processes of this machine as it has parts and answers the mean over its replicas. Without `dataParallel` one
@@ -142,14 +141,9 @@ async function stop(child: ChildProcess): Promise<void> {
 
 function meanOf(all: PartReport[]): GangFigures {
   const reports = all.filter((report) => report.type === 'done');
-  const mean = (of: (report: StepFigures) => number): number =>
-    reports.reduce((sum, report) => sum + of(report), 0) / reports.length;
   return {
     backend: reports[0]?.backend ?? 'none',
-    stepsPerSecond: mean((report) => report.stepsPerSecond),
-    medianStepMs: mean((report) => report.medianStepMs),
-    bytesPerStep: mean((report) => report.bytesPerStep),
-    waitShare: mean((report) => report.waitShare),
+    ...meanFigures(reports.map(({ figures }) => figures)),
     curve: reports.find(({ curve }) => curve !== undefined)?.curve,
   };
 }

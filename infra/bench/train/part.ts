@@ -62,21 +62,23 @@ async function run(request: PartRequest): Promise<void> {
     };
     if (workload.model === 'convnet') await trainConvnetAlone(tf, workload, config.optimizer, onStep);
     else await trainHead(tf, data, config, undefined, { onStep });
-    tell({ type: 'done', backend, ...times.summary(), bytesPerStep: 0, waitShare: 0, curve: recorder?.curve });
+    const pace = times.summary();
+    const figures = pace && { ...pace, bytesPerStep: 0, waitShare: 0 };
+    tell({ type: 'done', backend, figures, curve: recorder?.curve });
     return;
   }
   let before = { bytes: 0, waitSeconds: 0, at: 0 };
   let numSteps = 0;
   let traffic = before;
-  report = () =>
-    tell({
-      type: 'done',
-      backend,
-      ...times.summary(),
+  report = () => {
+    const pace = times.summary();
+    const figures = pace && {
+      ...pace,
       bytesPerStep: (traffic.bytes - before.bytes) / (numSteps - WARM_UP_STEPS),
       waitShare: (traffic.waitSeconds - before.waitSeconds) / ((traffic.at - before.at) / 1000),
-      ...(request.index === 0 && { curve: recorder?.curve }),
-    });
+    };
+    tell({ type: 'done', backend, figures, ...(request.index === 0 && { curve: recorder?.curve }) });
+  };
   const site = {
     config: { dataPlane: { host, token } },
     run: runName,
@@ -131,8 +133,10 @@ class StepTimes {
     this.#ends.push(performance.now());
   }
 
-  summary(): { stepsPerSecond: number; medianStepMs: number } {
+  /** Null without a counted step. */
+  summary(): { stepsPerSecond: number; medianStepMs: number } | null {
     const counted = this.#ends.slice(WARM_UP_STEPS - 1);
+    if (counted.length < 2) return null;
     const steps = counted
       .slice(1)
       .map((end, i) => end - counted[i]!)

@@ -9,7 +9,8 @@ import type { Config } from '../../config/env.ts';
 import { hardware } from '../hardware.ts';
 import type { Hardware } from '../hardware.ts';
 import { measureGang } from './gang.ts';
-import type { LearningCurve, StepFigures } from './gang.ts';
+import type { LearningCurve } from './gang.ts';
+import type { StepFigures } from './step-figures.ts';
 import { writeLearningData } from './learning-data.ts';
 import { waysOf } from './ways.ts';
 

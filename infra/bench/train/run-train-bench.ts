@@ -4,7 +4,7 @@ import { hardware } from '../hardware.ts';
 import type { Hardware } from '../hardware.ts';
 import { measureDdp } from './ddp.ts';
 import { measureGang } from './gang.ts';
-import type { StepFigures } from './gang.ts';
+import type { StepFigures } from './step-figures.ts';
 import { layoutOfWorkload } from './layout.ts';
 import { waysOf } from './ways.ts';
 import type { TrainWorkload } from './workload.ts';
