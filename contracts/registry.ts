@@ -1,4 +1,6 @@
 import type { CatalogueItem, Example } from './catalogue.ts';
+import type { CatalogueChange, DeltaTarget, ItemWrite, PictureVector, RequestKey, Written } from './changes.ts';
+import type { JsonObject } from './json.ts';
 import type {
   DataPlaneHost,
   Generation,
@@ -17,6 +19,21 @@ export interface CatalogueStore {
   upsertItems(catalogue: string, items: CatalogueItem[]): Promise<ItemChange[]>;
   upsertExamples(catalogue: string, examples: Example[]): Promise<ItemChange[]>;
   deleteItems(catalogue: string, ids: string[]): Promise<number>;
+  /** All of them in one transaction, in order. What it has answered survives a power cut. */
+  writeItems(catalogue: string, writes: ItemWrite[]): Promise<Written>;
+  /**
+   * As `writeItems`, unless the key was used before: then nothing is written and the answer is the one that was given then. The key is
+   * remembered with the writes, for a day.
+   * @throws LookalikeError `conflict` when the key came with another request
+   */
+  writeItemsOnce(
+    catalogue: string,
+    key: RequestKey,
+    writes: ItemWrite[],
+    answer: (written: Written) => JsonObject,
+  ): Promise<JsonObject>;
+  /** What a key's request was answered; undefined for a new key. @throws LookalikeError `conflict` as above */
+  answerOf(catalogue: string, key: RequestKey): Promise<JsonObject | undefined>;
   /** Found ones only, in the order asked. */
   getItems(catalogue: string, ids: string[]): Promise<CatalogueItem[]>;
   /** Ascending by id, `limit` after `afterId`; category filters. */
@@ -24,6 +41,30 @@ export interface CatalogueStore {
   listExamples(catalogue: string, page: { afterId?: string; limit: number }): Promise<Example[]>;
   categories(catalogue: string): Promise<{ category: string; count: number }[]>;
   catalogues(): Promise<{ catalogue: string; numItems: number; numExamples: number }[]>;
+}
+
+/** The catalogue of record as an ordered feed, and the vectors of what changed since a snapshot. */
+export interface ChangeStore {
+  /** Changes after a sequence number, ascending, at most `limit`; of each item the latest only. */
+  since(catalogue: string, page: { after: number; limit: number }): Promise<CatalogueChange[]>;
+  /** The newest sequence number; 0 where nothing was ever written. */
+  lastSeq(catalogue: string): Promise<number>;
+  /** A snapshot shows the catalogue as of this number. Made again of an equal catalogue it keeps its first: more is changed since then, nothing less. */
+  recordSnapshot(catalogue: string, snapshot: string, seq: number): Promise<void>;
+  /** 0 for one that was taken before changes were numbered. */
+  snapshotSeq(catalogue: string, snapshot: string): Promise<number>;
+  /** Those of the items that got another picture after a number. */
+  repictured(catalogue: string, ids: string[], after: number): Promise<Set<string>>;
+  /** Of every generation that hosts hold shards of, serving or about to. */
+  targets(): Promise<DeltaTarget[]>;
+  /** Pictures that came after `sinceSeq`, and in changes after `after`, and have no vector yet; ascending by change. */
+  unembedded(target: DeltaTarget, page: { after: number; limit: number }): Promise<{ image: string; seq: number }[]>;
+  /** The first writer's stay: a picture's vector depends on nothing but picture and model. */
+  putVectors(catalogue: string, model: string, vectors: PictureVector[]): Promise<void>;
+  /** By picture, those there are; `null` for a picture that cannot be used. */
+  vectors(catalogue: string, model: string, images: string[]): Promise<Map<string, Float32Array | null>>;
+  /** Forgets vectors that no target needs, and deletions older than every snapshot in use. @returns rows removed */
+  prune(catalogue: string): Promise<number>;
 }
 
 /** Generations and which of them serves. All transitions are atomic. */
@@ -126,6 +167,7 @@ export interface ApiKeyStore {
 /** One database connection, all stores on it. */
 export interface Registry {
   catalogue: CatalogueStore;
+  changes: ChangeStore;
   generations: GenerationStore;
   routing: RoutingStore;
   checkpoints: CheckpointStore;

@@ -1,40 +1,60 @@
 import type { CatalogueItem, Example } from '../../contracts/catalogue.ts';
 import type { JsonObject } from '../../contracts/json.ts';
+import type { ItemWrite, Written } from '../../contracts/changes.ts';
 import type { CatalogueStore, ItemChange } from '../../contracts/registry.ts';
 import { canonicalJson } from '../artifacts/canonical-json.ts';
 import { inChunks } from './chunks.ts';
 import type { Database, Db } from './database.ts';
+import { applyWrites, checkWrites, findItems } from './item-writes.ts';
+import type { ItemRow } from './item-writes.ts';
+import { answerOf, keepAnswer } from './requests.ts';
 import type { Tables } from './schema.ts';
 import { checkCatalogue, checkId, checkText } from './text.ts';
 
-type ItemRow = Tables['items'];
 type ExampleRow = Tables['examples'];
 
 /** Items and examples. Writers of one catalogue take turns; readers never wait. */
 export function createCatalogueStore(database: Database): CatalogueStore {
   const { db } = database;
+  async function write(catalogue: string, writes: ItemWrite[]): Promise<Written> {
+    checkWrites(catalogue, writes);
+    return database.writeDurably(scopeOf(catalogue), (tx) => applyWrites(tx, catalogue, writes));
+  }
   return {
-    upsertItems(catalogue, items) {
-      checkCatalogue(catalogue);
-      const rows = items.map((item) => itemRow(catalogue, item));
-      return database.write(scopeOf(catalogue), (tx) => upsert(rows, itemTable(tx, catalogue)));
+    async upsertItems(catalogue, items) {
+      const { outcomes } = await write(
+        catalogue,
+        items.map((put) => ({ put })),
+      );
+      // A picture is given with each, so nothing else can come of it.
+      return outcomes as ItemChange[];
     },
+    writeItems: write,
+    async writeItemsOnce(catalogue, key, writes, answer) {
+      checkWrites(catalogue, writes);
+      return database.writeDurably(scopeOf(catalogue), async (tx) => {
+        const before = await answerOf(tx, catalogue, key);
+        if (before !== undefined) return before;
+        const given = answer(await applyWrites(tx, catalogue, writes));
+        await keepAnswer(tx, catalogue, key, given);
+        return given;
+      });
+    },
+    answerOf: (catalogue, key) => answerOf(db, catalogue, key),
     upsertExamples(catalogue, examples) {
       checkCatalogue(catalogue);
       const rows = examples.map((example) => exampleRow(catalogue, example));
-      return database.write(scopeOf(catalogue), (tx) => upsert(rows, exampleTable(tx, catalogue)));
+      return database.write(scopeOf(catalogue), (tx) => upsertExamples(tx, catalogue, rows));
     },
-    deleteItems: (catalogue, ids) =>
-      database.write(scopeOf(catalogue), async (tx) => {
-        let deleted = 0;
-        for (const chunk of inChunks(ids)) {
-          const query = tx.deleteFrom('items').where('catalogue', '=', catalogue).where('id', 'in', chunk);
-          deleted += Number((await query.executeTakeFirstOrThrow()).numDeletedRows);
-        }
-        return deleted;
-      }),
+    async deleteItems(catalogue, ids) {
+      const { outcomes } = await write(
+        catalogue,
+        ids.map((id) => ({ delete: id })),
+      );
+      return outcomes.filter((outcome) => outcome === 'deleted').length;
+    },
     async getItems(catalogue, ids) {
-      const found = new Map((await itemTable(db, catalogue).find(ids)).map((row) => [row.id, row]));
+      const found = new Map((await findItems(db, catalogue, ids)).map((row) => [row.id, row]));
       return ids.flatMap((id) => found.get(id) ?? []).map(itemOf);
     },
     async listItems(catalogue, { afterId, limit, category }) {
@@ -78,16 +98,15 @@ export function createCatalogueStore(database: Database): CatalogueStore {
 
 const scopeOf = (catalogue: string): string => `catalogue:${catalogue}`;
 
-/** What `upsert` needs of a table; Kysely's types do not let one function speak of two tables. */
-interface UpsertTable<Row> {
-  find(ids: readonly string[]): Promise<Row[]>;
-  replace(rows: Row[]): Promise<void>;
-}
-
 /** Writes only what differs. An id that comes twice is written twice, as if in two calls. */
-async function upsert<Row extends { id: string }>(rows: Row[], table: UpsertTable<Row>): Promise<ItemChange[]> {
-  const now = new Map((await table.find(rows.map((row) => row.id))).map((row) => [row.id, canonicalJson(row)]));
-  const toWrite = new Map<string, Row>();
+async function upsertExamples(tx: Db, catalogue: string, rows: ExampleRow[]): Promise<ItemChange[]> {
+  const found = await findExamples(
+    tx,
+    catalogue,
+    rows.map((row) => row.id),
+  );
+  const now = new Map(found.map((row) => [row.id, canonicalJson(row)]));
+  const toWrite = new Map<string, ExampleRow>();
   const changes = rows.map((row): ItemChange => {
     const before = now.get(row.id);
     const after = canonicalJson(row);
@@ -96,71 +115,28 @@ async function upsert<Row extends { id: string }>(rows: Row[], table: UpsertTabl
     toWrite.set(row.id, row);
     return before === undefined ? 'added' : 'changed';
   });
-  await table.replace([...toWrite.values()]);
+  for (const chunk of inChunks([...toWrite.values()])) {
+    const insert = tx.insertInto('examples').values(chunk);
+    await insert
+      .onConflict((oc) =>
+        oc.columns(['catalogue', 'id']).doUpdateSet((eb) => ({
+          image: eb.ref('excluded.image'),
+          label: eb.ref('excluded.label'),
+          split: eb.ref('excluded.split'),
+        })),
+      )
+      .execute();
+  }
   return changes;
 }
 
-function itemTable(db: Db, catalogue: string): UpsertTable<ItemRow> {
-  return {
-    async find(ids) {
-      const found: ItemRow[] = [];
-      for (const chunk of inChunks(ids)) {
-        const query = db.selectFrom('items').selectAll().where('catalogue', '=', catalogue).where('id', 'in', chunk);
-        found.push(...(await query.execute()));
-      }
-      return found;
-    },
-    async replace(rows) {
-      for (const chunk of inChunks(rows)) {
-        const insert = db.insertInto('items').values(chunk);
-        await insert
-          .onConflict((oc) =>
-            oc.columns(['catalogue', 'id']).doUpdateSet((eb) => ({
-              image: eb.ref('excluded.image'),
-              category: eb.ref('excluded.category'),
-              label: eb.ref('excluded.label'),
-              title: eb.ref('excluded.title'),
-              attributes: eb.ref('excluded.attributes'),
-            })),
-          )
-          .execute();
-      }
-    },
-  };
-}
-
-function exampleTable(db: Db, catalogue: string): UpsertTable<ExampleRow> {
-  return {
-    async find(ids) {
-      const found: ExampleRow[] = [];
-      for (const chunk of inChunks(ids)) {
-        const query = db.selectFrom('examples').selectAll().where('catalogue', '=', catalogue).where('id', 'in', chunk);
-        found.push(...(await query.execute()));
-      }
-      return found;
-    },
-    async replace(rows) {
-      for (const chunk of inChunks(rows)) {
-        const insert = db.insertInto('examples').values(chunk);
-        await insert
-          .onConflict((oc) =>
-            oc.columns(['catalogue', 'id']).doUpdateSet((eb) => ({
-              image: eb.ref('excluded.image'),
-              label: eb.ref('excluded.label'),
-              split: eb.ref('excluded.split'),
-            })),
-          )
-          .execute();
-      }
-    },
-  };
-}
-
-function itemRow(catalogue: string, item: CatalogueItem): ItemRow {
-  checkId(item.id);
-  for (const field of ['image', 'category', 'label', 'title'] as const) checkText(field, item[field]);
-  const { id, image, category, label, title } = item;
-  return { catalogue, id, image, category, label, title, attributes: canonicalJson(item.attributes) };
+async function findExamples(db: Db, catalogue: string, ids: readonly string[]): Promise<ExampleRow[]> {
+  const found: ExampleRow[] = [];
+  for (const chunk of inChunks(ids)) {
+    const query = db.selectFrom('examples').selectAll().where('catalogue', '=', catalogue).where('id', 'in', chunk);
+    found.push(...(await query.execute()));
+  }
+  return found;
 }
 
 function exampleRow(catalogue: string, example: Example): ExampleRow {

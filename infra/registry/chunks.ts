@@ -1,4 +1,4 @@
-/** Rows of one statement: at most 7 parameters each, far below the 32,766 that SQLite takes. */
+/** Rows of one statement: at most 9 parameters each, far below the 32,766 that SQLite takes. */
 const CHUNK = 500;
 
 export function* inChunks<T>(values: readonly T[]): Generator<T[]> {

@@ -17,6 +17,8 @@ export interface Database {
   readonly db: Db;
   /** A transaction that excludes other writers of the same `scope` (on SQLite: all other writers). */
   write<T>(scope: string, work: (db: Db) => Promise<T>): Promise<T>;
+  /** As `write`; once it has resolved, what was written survives a power cut too. */
+  writeDurably<T>(scope: string, work: (db: Db) => Promise<T>): Promise<T>;
   /** All that is read through the yielded handle is of one moment; writers are not held up. */
   openRead(): Promise<{ db: Db; close(): Promise<void> }>;
   close(): Promise<void>;
@@ -32,6 +34,16 @@ export async function openSqlite(path: string): Promise<Database> {
     kind: 'sqlite',
     db: main,
     write: (_scope, work) => main.transaction().execute(work),
+    writeDurably: (_scope, work) =>
+      main.connection().execute(async (connection) => {
+        // Nobody else uses the connection meanwhile. A commit then waits for the disk.
+        await sql`pragma synchronous = full`.execute(connection);
+        try {
+          return await connection.transaction().execute(work);
+        } finally {
+          await sql`pragma synchronous = normal`.execute(connection);
+        }
+      }),
     async openRead() {
       // A connection of its own: a long read must not hold up this process's other statements.
       const reader = await connectSqlite(path, 'begin');
@@ -61,15 +73,18 @@ export function openPostgres(url: string, onIdleError: (error: Error) => void): 
   const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   pool.on('error', onIdleError);
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const write: Database['write'] = (scope, work) =>
+    db.transaction().execute(async (transaction) => {
+      // Serialises writers of one scope: no lost update, and no deadlock between batches in different orders.
+      await sql`select pg_advisory_xact_lock(hashtextextended(${`lookalike:${scope}`}, 0))`.execute(transaction);
+      return work(transaction);
+    });
   return {
     kind: 'postgres',
     db,
-    write: (scope, work) =>
-      db.transaction().execute(async (transaction) => {
-        // Serialises writers of one scope: no lost update, and no deadlock between batches in different orders.
-        await sql`select pg_advisory_xact_lock(hashtextextended(${`lookalike:${scope}`}, 0))`.execute(transaction);
-        return work(transaction);
-      }),
+    write,
+    // The server's default: a commit waits for the disk.
+    writeDurably: write,
     async openRead() {
       const transaction = await db
         .startTransaction()

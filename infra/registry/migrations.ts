@@ -51,6 +51,23 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       catalogue TEXT not null, model TEXT not null, seq integer not null, vector TEXT not null,
       primary key (catalogue, model, seq))`,
   ],
+  [
+    // 0: before changes were numbered.
+    'alter table items add column seq bigint not null default 0',
+    'alter table items add column image_seq bigint not null default 0',
+    'create index items_by_seq on items (catalogue, seq)',
+    'create table deleted_items (catalogue TEXT not null, id TEXT not null, seq bigint not null, primary key (catalogue, id))',
+    'create index deleted_items_by_seq on deleted_items (catalogue, seq)',
+    'create table catalogue_seqs (catalogue TEXT not null primary key, seq bigint not null)',
+    `create table snapshots (
+      catalogue TEXT not null, artifact TEXT not null, seq bigint not null, primary key (catalogue, artifact))`,
+    `create table picture_vectors (
+      catalogue TEXT not null, model TEXT not null, image TEXT not null, vector TEXT, reason TEXT,
+      primary key (catalogue, model, image))`,
+    `create table idempotency_keys (
+      catalogue TEXT not null, key TEXT not null, request TEXT not null, answer TEXT not null, at TEXT not null,
+      primary key (catalogue, key))`,
+  ],
 ];
 
 /** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */

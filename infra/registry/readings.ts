@@ -1,14 +1,20 @@
 import type { SnapshotRow } from '../../contracts/catalogue.ts';
 import { createCatalogueStore } from './catalogue-store.ts';
 import type { Database } from './database.ts';
+import { lastSeq } from './item-writes.ts';
 
 /** Memory stays bounded by one page however large the catalogue. */
 const PAGE = 2_000;
 
 /** Examples then items (ascending by role), all of one moment. */
-export async function* snapshotRows(database: Database, catalogue: string): AsyncGenerator<SnapshotRow> {
+export async function* snapshotRows(
+  database: Database,
+  catalogue: string,
+  onSeq?: (seq: number) => void,
+): AsyncGenerator<SnapshotRow> {
   const read = await database.openRead();
   try {
+    onSeq?.(await lastSeq(read.db, catalogue));
     const rows = createCatalogueStore({ ...database, db: read.db });
     for await (const row of pages((page) => rows.listExamples(catalogue, page))) yield { role: 'example', ...row };
     for await (const row of pages((page) => rows.listItems(catalogue, page))) yield { role: 'item', ...row };

@@ -4,6 +4,7 @@ import type { Registry } from '../../contracts/registry.ts';
 import type { Config } from '../config/env.ts';
 import { createApiKeyStore } from './api-key-store.ts';
 import { createCatalogueStore } from './catalogue-store.ts';
+import { createChangeStore } from './change-store.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { openPostgres, openSqlite } from './database.ts';
 import type { Database } from './database.ts';
@@ -19,8 +20,11 @@ import { createRoutingStore } from './routing-store.ts';
 
 /** The registry and the long consistent readings that snapshots and garbage collection are made from. */
 export interface SqlRegistry extends Registry {
-  /** All items, then all examples, each ascending by id: the catalogue at one moment. */
-  snapshotRows(catalogue: string): AsyncIterable<SnapshotRow>;
+  /**
+   * All items, then all examples, each ascending by id: the catalogue at one moment. `onSeq` hears, before the first row, the newest
+   * sequence number of that moment.
+   */
+  snapshotRows(catalogue: string, onSeq?: (seq: number) => void): AsyncIterable<SnapshotRow>;
   /**
    * Artefacts named by checkpoints and by generations, but for failed and rejected ones, all but the `numRollbacks` retired ones that
    * served last, and those created before `abandonedBefore` (default: none) that still say they are being built though a newer one
@@ -40,6 +44,7 @@ export async function openRegistry(
   const database = await guarded(() => openDatabase(config, onIdleError));
   return {
     catalogue: translateFailures(createCatalogueStore(database)),
+    changes: translateFailures(createChangeStore(database)),
     generations: translateFailures(createGenerationStore(database, shapeOf)),
     routing: translateFailures(createRoutingStore(database)),
     checkpoints: translateFailures(createCheckpointStore(database)),
@@ -47,7 +52,7 @@ export async function openRegistry(
     similar: translateFailures(createSimilarStore(database)),
     queries: translateFailures(createQuerySampleStore(database)),
     apiKeys: translateFailures(createApiKeyStore(database)),
-    snapshotRows: (catalogue) => snapshotRows(database, catalogue),
+    snapshotRows: (catalogue, onSeq) => snapshotRows(database, catalogue, onSeq),
     artifactsInUse: (before, numRollbacks) => guarded(() => artifactsInUse(database, before, numRollbacks)),
     imagesInUse: () => imagesInUse(database),
     close: () => database.close(),

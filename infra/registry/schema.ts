@@ -9,7 +9,18 @@ export interface Tables {
     title: string | null;
     /** Canonical JSON: equal attributes are equal text. */
     attributes: string;
+    /** The item's latest change, and the latest that brought another picture. */
+    seq: number;
+    image_seq: number;
   };
+  /** Deleted and not there again. */
+  deleted_items: { catalogue: string; id: string; seq: number };
+  /** The newest sequence number of each catalogue. */
+  catalogue_seqs: { catalogue: string; seq: number };
+  snapshots: { catalogue: string; artifact: string; seq: number };
+  /** Base64 of little-endian f32; null with the reason why the picture cannot be used. */
+  picture_vectors: { catalogue: string; model: string; image: string; vector: string | null; reason: string | null };
+  idempotency_keys: { catalogue: string; key: string; request: string; answer: string; at: string };
   examples: { catalogue: string; id: string; image: string; label: string; split: 'train' | 'holdout' };
   generations: {
     catalogue: string;

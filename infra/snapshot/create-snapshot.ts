@@ -14,7 +14,7 @@ import { SNAPSHOT_FILE, throwIfStopped } from './read-snapshot.ts';
 
 /**
  * Freezes a catalogue as a `snapshot` artefact: read in one transaction, written row by row, so it is of one moment and as
- * large as it likes. Equal catalogues give the same artefact.
+ * large as it likes. Equal catalogues give the same artefact. The registry keeps up to which change it goes.
  *
  * @throws LookalikeError `invalidInput` when the catalogue has no items | `cancelled`
  */
@@ -26,7 +26,7 @@ export async function createSnapshot(
   const folder = await mkdtemp(join(tmpdir(), 'lookalike-snapshot-'));
   try {
     const path = join(folder, SNAPSHOT_FILE);
-    const summary = await writeRows(stores, catalogue, path, signal);
+    const { seq, ...summary } = await writeRows(stores, catalogue, path, signal);
     if (summary.numItems === 0) {
       throw new LookalikeError(
         'invalidInput',
@@ -34,7 +34,7 @@ export async function createSnapshot(
       );
     }
     const { sha256 } = await hashSource({ path });
-    return await stores.artifacts.publish({
+    const made = await stores.artifacts.publish({
       kind: 'snapshot',
       // A catalogue changes under its name: only its content says which snapshot this is.
       inputs: { items: `sha256:${sha256}` },
@@ -44,6 +44,8 @@ export async function createSnapshot(
       metrics: {},
       files: { [SNAPSHOT_FILE]: { path } },
     });
+    await stores.registry.changes.recordSnapshot(catalogue, made.id, seq);
+    return made;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -54,7 +56,8 @@ async function writeRows(
   catalogue: string,
   path: string,
   signal: AbortSignal | undefined,
-): Promise<SnapshotSummary> {
+): Promise<SnapshotSummary & { seq: number }> {
+  let seq = 0;
   const images = new Set<string>();
   const count = { item: 0, example: 0 };
   const out = createWriteStream(path);
@@ -62,7 +65,7 @@ async function writeRows(
   const done = finished(out);
   done.catch(() => undefined);
   try {
-    for await (const row of registry.snapshotRows(catalogue)) {
+    for await (const row of registry.snapshotRows(catalogue, (now) => (seq = now))) {
       throwIfStopped(signal);
       count[row.role]++;
       images.add(row.image);
@@ -72,5 +75,5 @@ async function writeRows(
     out.end();
   }
   await done;
-  return { catalogue, numItems: count.item, numExamples: count.example, numImages: images.size };
+  return { seq, catalogue, numItems: count.item, numExamples: count.example, numImages: images.size };
 }

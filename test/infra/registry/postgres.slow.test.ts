@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openRegistry } from '../../../infra/registry/registry.ts';
 import type { SqlRegistry } from '../../../infra/registry/registry.ts';
+import { changesSuite } from './changes-suite.ts';
 import { POSTGRES_BIN, startPostgres } from './postgres.ts';
 import type { TestPostgres } from './postgres.ts';
 import { registrySuite } from './registry-suite.ts';
@@ -24,10 +25,12 @@ describe.skipIf(skipped)(`PostgreSQL${skipped ? ' (skipped: apt-get install post
   }, 60_000);
   afterAll(() => server.stop());
 
-  registrySuite('PostgreSQL', async () => {
-    const url = await server.createDatabase();
-    return () => open(url);
-  });
+  for (const suite of [registrySuite, changesSuite]) {
+    suite('PostgreSQL', async () => {
+      const url = await server.createDatabase();
+      return () => open(url);
+    });
+  }
 
   test('processes that start together on an empty database all find the schema, and lose no write', async () => {
     const url = await server.createDatabase();

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openRegistry } from '../../../infra/registry/registry.ts';
 import type { SqlRegistry } from '../../../infra/registry/registry.ts';
 import { temporaryFolder } from '../artifacts/temporary-folder.ts';
+import { changesSuite } from './changes-suite.ts';
 import { registrySuite } from './registry-suite.ts';
 
 async function open(dataDir: string): Promise<SqlRegistry> {
@@ -16,10 +17,12 @@ async function open(dataDir: string): Promise<SqlRegistry> {
   return registry;
 }
 
-registrySuite('SQLite', () => {
-  const dataDir = temporaryFolder();
-  return Promise.resolve(() => open(dataDir));
-});
+for (const suite of [registrySuite, changesSuite]) {
+  suite('SQLite', () => {
+    const dataDir = temporaryFolder();
+    return Promise.resolve(() => open(dataDir));
+  });
+}
 
 test('processes that start together on a new data directory all find the schema, and lose no write', async () => {
   const dataDir = temporaryFolder();
