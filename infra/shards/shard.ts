@@ -6,6 +6,7 @@ import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
 import { AttributeColumns } from '../../lib/filters/attribute-columns.ts';
 import { readLarge } from './files.ts';
+import { effortOf } from './search-effort.ts';
 
 export interface ShardQuery extends SearchEffort {
   vector: Float32Array;
@@ -24,6 +25,12 @@ export interface Shard {
   readonly summary: ShardSummary;
   /** Ids in row order (ascending). */
   readonly ids: readonly string[];
+  /** The vectors, by row. */
+  readonly index: AnnIndex;
+  /** The rows of a category with such attributes; undefined: all of them. @throws LookalikeError `conflict` when it holds no attributes */
+  allowedBy(filters: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined;
+  /** What the index is asked, so that its scores can be merged with others'. */
+  effortFor(effort: SearchEffort): SearchEffort;
   /** Best first. @throws LookalikeError `invalidInput` | `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: ShardQuery): { hits: ScoredId[]; plan: Neighbours['plan'] };
   /** Categories in row order. */
@@ -69,7 +76,13 @@ export async function openShard(
         `and ${ids.length} rows.`,
     );
   }
-  const rowOf = new Map(ids.map((id, row) => [id, row]));
+  // Made when it is asked for: a host that takes changes knows its rows by itself.
+  let rows: Map<string, number> | undefined;
+  const rowOf = (id: string): number | undefined => (rows ??= new Map(ids.map((one, row) => [one, row]))).get(id);
+  const effortFor = (effort: SearchEffort): SearchEffort => ({
+    ...effortOf(effort),
+    ...comparable(index.spec, effort),
+  });
   const allowedBy = ({ category, filter }: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined => {
     const inCategory = category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
     if (filter === undefined || Object.keys(filter).length === 0) return inCategory;
@@ -85,6 +98,9 @@ export async function openShard(
     summary,
     ids,
     categories,
+    index,
+    allowedBy,
+    effortFor,
     search({ vector, category, filter, ...options }) {
       const how = { ...options, ...comparable(index.spec, options), allowed: allowedBy({ category, filter }) };
       const { rows, scores, plan } = index.search(vector, how);
@@ -99,7 +115,7 @@ export async function openShard(
     vectors: (wanted) =>
       new Map(
         wanted.flatMap((id) => {
-          const row = rowOf.get(id);
+          const row = rowOf(id);
           return row === undefined ? [] : [[id, index.vector(row)] as const];
         }),
       ),

@@ -87,9 +87,15 @@ export class AppendSegment {
     return Float32Array.from(this.#row(slot));
   }
 
-  /** What is live now. Hold the segment for as long as it is used across an `await`. */
-  view(): SegmentView {
-    return { live: Uint32Array.from(this.#live), numSlots: this.#numSlots };
+  /** What is live now, and may be returned. Hold the segment for as long as it is used across an `await`. */
+  view(isAllowed?: (id: string) => boolean): SegmentView {
+    const live = Uint32Array.from(this.#live);
+    if (isAllowed !== undefined) {
+      for (let slot = 0; slot < this.#numSlots; slot++) {
+        if (hasBit(live, slot) && !isAllowed(this.#ids[slot]!)) live[slot >>> 5]! &= ~(1 << (slot & 31));
+      }
+    }
+    return { live, numSlots: this.#numSlots };
   }
 
   /** Keeps the vectors and ids of all slots as they are until the answered function is called, once. */

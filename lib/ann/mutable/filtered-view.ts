@@ -1,8 +1,16 @@
 import { createBitmap, setBit } from '../bitmap.ts';
 import type { SegmentView } from './append-segment.ts';
 
-/** Which ids may be returned: a set costs as much as it holds, a function is asked about every live id. */
-export type IdFilter = ReadonlySet<string> | ((id: string) => boolean);
+/**
+ * Which ids may be returned: a set costs as much as it holds, a function is asked about every live id, and who knows the base's rows
+ * by a bitmap is asked about what was added alone.
+ */
+export type IdFilter = ReadonlySet<string> | ((id: string) => boolean) | RowFilter;
+export interface RowFilter {
+  /** Bit i: row i of the base may be returned, if it is live. */
+  base: Uint32Array;
+  added: (id: string) => boolean;
+}
 
 /** What one search sees: the rows that it may return. `base` absent: all of them. */
 export interface View {
@@ -13,7 +21,7 @@ export interface View {
 /** @param places row of the base, or ~slot of the segment, of each live id */
 export function filteredView(
   places: ReadonlyMap<string, number>,
-  filter: IdFilter,
+  filter: Exclude<IdFilter, RowFilter>,
   numRows: number,
   numSlots: number,
 ): View {

@@ -1,6 +1,6 @@
 import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec, SearchOptions } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
-import { createBitmap, hasBit, setBit } from '../bitmap.ts';
+import { checkBitmap, createBitmap, hasBit, setBit } from '../bitmap.ts';
 import { mergeTopK } from '../merge.ts';
 import type { ScoredId } from '../merge.ts';
 import { pause } from '../pause.ts';
@@ -212,6 +212,11 @@ export class MutableIndex {
   #view(allowed: MutableSearchOptions['allowed']): View {
     const segment = this.#segment.view();
     if (allowed === undefined) return { base: this.#numDead === 0 ? undefined : this.#baseLive, segment };
+    if ('base' in allowed) {
+      checkBitmap(allowed.base, this.#base.size);
+      const base = this.#numDead === 0 ? allowed.base : allowed.base.map((word, i) => word & this.#baseLive[i]!);
+      return { base, segment: this.#segment.view(allowed.added) };
+    }
     return filteredView(this.#places, allowed, this.#base.size, segment.numSlots);
   }
 
