@@ -1,10 +1,18 @@
+import { Context } from '@temporalio/activity';
 import type { Config } from '../infra/config/env.ts';
 import { createHostClient } from '../infra/data-plane/host-client.ts';
+import { liveHosts } from '../infra/data-plane/live-hosts.ts';
 import type { Stores } from '../infra/stores.ts';
+import { requireCaughtUp } from './caught-up.ts';
 import { quick } from './heartbeat.ts';
 import type { ServingActivities } from './interfaces.ts';
-import { liveHosts } from './live-hosts.ts';
 import { probeEndpoints } from './probe.ts';
+
+/**
+ * Attempts, of a round of about fifteen seconds, that insist on the changes that searches see now: a switch should take nothing back. One
+ * that is late (nobody embeds, say) does not keep a good generation away for ever.
+ */
+const MAX_CATCH_UP_ATTEMPTS = 10;
 
 export interface ServingDeps {
   config: Pick<Config, 'dataPlane'>;
@@ -42,6 +50,10 @@ export function createServingActivities({ config, stores }: ServingDeps): Servin
         try {
           const endpoints = await routing.endpoints(catalogue, target.generation);
           await probeEndpoints({ client, stores, endpoints, index: target.index, numShards, signal });
+          if (Context.current().info.attempt > MAX_CATCH_UP_ATTEMPTS) return;
+          const serving = await routing.routingTable(catalogue);
+          if (serving === undefined || serving.generation === target.generation) return;
+          await requireCaughtUp(client, serving, { catalogue, generation: target.generation, numShards, endpoints });
         } finally {
           await client.close();
         }

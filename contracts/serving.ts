@@ -81,6 +81,8 @@ export interface ShardSearchRequest extends SearchEffort {
   filter?: AttributeFilter;
   /** Exact search whatever the index kind. */
   exact?: boolean;
+  /** Only items that changed since the index was built. */
+  changedOnly?: boolean;
 }
 
 export interface ShardSearchResponse {

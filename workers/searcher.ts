@@ -8,7 +8,7 @@ await runWorkerProcess('searcher', async ({ config, logger, stores, fail }) => {
   const name = config.workerName;
   const { routing } = stores.registry;
   // Without its thread this process would go on taking shards that it can never load; started anew it serves again.
-  const host = await startSearchHost({ config, stores, logger, onDeath: fail });
+  const host = await startSearchHost({ config, stores, feed: stores.registry.changes, logger, onDeath: fail });
   const work = createSearchHostActivities({ name, host, routing });
   const taskQueue = searchQueue(name);
   await routing.announceHost({ host: name, kind: 'search', url: host.url, taskQueue });

@@ -1,9 +1,12 @@
+import type { DeltaStatus } from '../../contracts/changes.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
+import { LiveShard } from '../shards/live-shard.ts';
+import type { ShardChange } from '../shards/live-shard.ts';
 import { openShard } from '../shards/shard.ts';
-import type { Shard, ShardFiles } from '../shards/shard.ts';
+import type { ShardFiles } from '../shards/shard.ts';
 
 interface Held {
-  shard: Shard;
+  shard: LiveShard;
   inUse: number;
   /** Called when the last user has gone. */
   drained: (() => void) | undefined;
@@ -15,7 +18,7 @@ export class HeldShards {
   readonly #loading = new Map<string, Promise<void>>();
 
   list(): { artifact: string; size: number }[] {
-    return [...this.#held.values()].map(({ shard }) => ({ artifact: shard.artifact, size: shard.summary.size }));
+    return [...this.#held].map(([artifact, { shard }]) => ({ artifact, size: shard.size }));
   }
 
   /** Idempotent, also while it is under way. @throws LookalikeError `corruptArtifact` */
@@ -25,11 +28,16 @@ export class HeldShards {
     let loading = this.#loading.get(artifact);
     if (loading === undefined) {
       loading = openShard(files)
-        .then((shard) => void this.#held.set(artifact, { shard, inUse: 0, drained: undefined }))
+        .then((shard) => void this.#held.set(artifact, { shard: new LiveShard(shard), inUse: 0, drained: undefined }))
         .finally(() => this.#loading.delete(artifact));
       this.#loading.set(artifact, loading);
     }
     return loading;
+  }
+
+  /** What changed since a shard was built; one that is gone needs it no more. */
+  apply(artifact: string, changes: readonly ShardChange[], status: Omit<DeltaStatus, 'numRows'>): void {
+    this.#held.get(artifact)?.shard.apply(changes, status);
   }
 
   /** Refuses new users at once; resolves when the present ones have gone. */
@@ -42,7 +50,7 @@ export class HeldShards {
   }
 
   /** @throws LookalikeError `notFound` when this host does not hold the artefact (any more) */
-  async use<T>(artifact: string, work: (shard: Shard) => Promise<T>): Promise<T> {
+  async use<T>(artifact: string, work: (shard: LiveShard) => Promise<T>): Promise<T> {
     const held = this.#held.get(artifact);
     if (held === undefined) {
       const holds = [...this.#held.keys()].join(', ') || 'none';

@@ -1,6 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { Config } from '../config/env.ts';
+import { originOf } from '../delta/delta-origin.ts';
+import { DeltaTail } from '../delta/delta-tail.ts';
+import type { DeltaFeed, DeltaTailOptions } from '../delta/delta-tail.ts';
 import type { Logger } from '../log/logger.ts';
 import { fetchShard } from '../shards/load-shard.ts';
 import type { ShardStores } from '../shards/load-shard.ts';
@@ -10,7 +13,7 @@ import type { SearchCommand, SearchCommandMessage, SearchThreadInput, SearchThre
 /** Answers shard queries over HTTP from a thread of its own. */
 export interface SearchHost {
   readonly url: string;
-  /** Fetches, verifies and opens a shard; idempotent. @throws LookalikeError `notFound` | `corruptArtifact` | `unavailable` */
+  /** Fetches, verifies and opens a shard, with what has changed since it was built; idempotent. @throws LookalikeError `notFound` | `corruptArtifact` | `unavailable` */
   loadShard(artifactId: string): Promise<void>;
   /** Refuses new queries for the shard, lets the running ones finish, then frees it; idempotent. */
   unloadShard(artifactId: string): Promise<void>;
@@ -23,12 +26,15 @@ export interface SearchHost {
 export interface SearchHostOptions {
   config: Pick<Config, 'dataPlane'>;
   stores: ShardStores;
+  /** What changes in the catalogues; without it, shards stay as they were built. */
+  feed?: DeltaFeed;
   logger?: Logger;
   /** The thread ended by itself after it had started: this host answers nothing any more and cannot be revived. */
   onDeath?: (error: LookalikeError) => void;
 }
 
-export async function startSearchHost({ config, stores, logger, onDeath }: SearchHostOptions): Promise<SearchHost> {
+export async function startSearchHost(options: SearchHostOptions): Promise<SearchHost> {
+  const { config, stores, feed, logger, onDeath } = options;
   const counter: LoadCounter = new BigInt64Array(new SharedArrayBuffer(16));
   const { host: address, token } = config.dataPlane;
   const thread = new URL(`./search-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
@@ -78,15 +84,37 @@ export async function startSearchHost({ config, stores, logger, onDeath }: Searc
       worker.postMessage({ id, command } satisfies SearchCommandMessage);
     });
 
+  /** One for each shard held, and when it had caught up. */
+  const tails = new Map<string, { tail: DeltaTail; ready: Promise<void> }>();
+  async function follow(artifact: string, changes: DeltaFeed): Promise<void> {
+    const origin = await originOf(stores.artifacts, artifact);
+    let held = tails.get(artifact);
+    if (held === undefined) {
+      const apply: DeltaTailOptions['apply'] = (batch, status) =>
+        send({ type: 'apply', artifact, changes: batch, status });
+      const tail = new DeltaTail({ origin, feed: changes, apply, logger });
+      held = { tail, ready: tail.start() };
+      tails.set(artifact, held);
+    }
+    await held.ready;
+  }
+  async function stopTail(artifact: string): Promise<void> {
+    const held = tails.get(artifact);
+    tails.delete(artifact);
+    await held?.tail.stop();
+  }
+
   return {
     url,
     async loadShard(artifactId) {
       const files = await fetchShard(stores, artifactId);
       await send({ type: 'load', files });
       loaded.add(artifactId);
+      if (feed !== undefined) await follow(artifactId, feed);
     },
     async unloadShard(artifactId) {
       loaded.delete(artifactId);
+      await stopTail(artifactId);
       await send({ type: 'unload', artifact: artifactId });
     },
     loaded: () => [...loaded],
@@ -95,6 +123,7 @@ export async function startSearchHost({ config, stores, logger, onDeath }: Searc
       return { queries: Number(Atomics.load(counter, 0)), inFlight: Number(Atomics.load(counter, 1)) };
     },
     async close() {
+      await Promise.all([...tails.keys()].map(stopTail));
       if (dead === undefined) await send({ type: 'close' }).catch(() => undefined);
       dead ??= new LookalikeError('unavailable', 'The search host is closed.');
       await worker.terminate();

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
+import type { DeltaStatus } from '../../contracts/changes.ts';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import type { ShardSearchResponse, ShardVectorsResponse } from '../../contracts/serving.ts';
 import { FilterSchema } from '../filters/filter-schema.ts';
@@ -19,6 +20,7 @@ const SearchBody = z.strictObject({
   category: z.string().optional(),
   filter: FilterSchema.optional(),
   exact: z.boolean().optional(),
+  changedOnly: z.boolean().optional(),
   ...EFFORT_FIELDS,
 });
 /** Also no ids at all: a probe of a shard that holds no item. */
@@ -27,7 +29,7 @@ const VectorsBody = z.strictObject({ ids: z.array(z.string()).max(1000) });
 /** Counts for heartbeats; `slots` is [queries, inFlight], shared with the thread that beats. */
 export type LoadCounter = BigInt64Array<SharedArrayBuffer>;
 
-/** `POST /shards/{artifact}/search`, `POST /shards/{artifact}/vectors`, `GET /health`; see contracts/serving.ts. */
+/** `POST /shards/{artifact}/search`, `…/vectors`, `…/delta`, `GET /health`; see contracts/serving.ts. */
 export function createSearchRoutes(shards: HeldShards, load: LoadCounter): (request: HostRequest) => Promise<object> {
   const search = (artifact: string, request: HostRequest): Promise<ShardSearchResponse> =>
     shards.use(artifact, async (shard) => {
@@ -35,8 +37,8 @@ export function createSearchRoutes(shards: HeldShards, load: LoadCounter): (requ
       const decoded = decodeVector(vector);
       if (request.signal.aborted) throw new LookalikeError('cancelled', 'The router has hung up.');
       const start = performance.now();
-      const { hits } = shard.search({ ...query, vector: decoded });
-      return { artifact, size: shard.summary.size, hits, searchMs: performance.now() - start };
+      const hits = shard.search({ ...query, vector: decoded });
+      return { artifact, size: shard.size, hits, searchMs: performance.now() - start };
     });
 
   const vectors = (artifact: string, request: HostRequest): Promise<ShardVectorsResponse> =>
@@ -45,16 +47,19 @@ export function createSearchRoutes(shards: HeldShards, load: LoadCounter): (requ
       return { vectors: Object.fromEntries([...shard.vectors(ids)].map(([id, each]) => [id, encodeVector(each)])) };
     });
 
+  const delta = (artifact: string): Promise<DeltaStatus> =>
+    shards.use(artifact, (shard) => Promise.resolve(shard.status));
+
   return async (request) => {
     const { method, path } = request;
     if (method === 'GET' && path === '/health') {
       return { shards: shards.list(), queries: Number(load[0]), inFlight: Number(load[1]) };
     }
-    const [, artifact, verb] = /^\/shards\/([^/]+)\/(search|vectors)$/.exec(path) ?? [];
+    const [, artifact, verb] = /^\/shards\/([^/]+)\/(search|vectors|delta)$/.exec(path) ?? [];
     if (method !== 'POST' || artifact === undefined) {
       throw new LookalikeError(
         'notFound',
-        `Expected /shards/{artifact}/search, /vectors or /health, got ${method} ${path}.`,
+        `Expected /shards/{artifact}/search, /vectors, /delta or /health, got ${method} ${path}.`,
       );
     }
     Atomics.add(load, 0, 1n);
@@ -66,6 +71,7 @@ export function createSearchRoutes(shards: HeldShards, load: LoadCounter): (requ
           `Expected at most ${MAX_IN_FLIGHT} requests at once, got ${before + 1n}.`,
         );
       }
+      if (verb === 'delta') return await delta(artifact);
       return await (verb === 'search' ? search : vectors)(artifact, request);
     } finally {
       Atomics.sub(load, 1, 1n);

@@ -1,6 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { DeltaStatus } from '../../contracts/changes.ts';
 import { errorMessage, isLookalikeError } from '../../contracts/errors.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
+import type { ShardChange } from '../shards/live-shard.ts';
 import type { ShardFiles } from '../shards/shard.ts';
 import { HeldShards } from './held-shards.ts';
 import { startHttpHost } from './http-host.ts';
@@ -14,7 +16,10 @@ export interface SearchThreadInput {
   load: LoadCounter;
 }
 export type SearchCommand =
-  { type: 'load'; files: ShardFiles } | { type: 'unload'; artifact: string } | { type: 'close' };
+  | { type: 'load'; files: ShardFiles }
+  | { type: 'apply'; artifact: string; changes: ShardChange[]; status: Omit<DeltaStatus, 'numRows'> }
+  | { type: 'unload'; artifact: string }
+  | { type: 'close' };
 /** `id` pairs an answer with its command. */
 export type SearchCommandMessage = { id: number; command: SearchCommand };
 export type SearchThreadMessage =
@@ -37,6 +42,8 @@ async function obey(command: SearchCommand): Promise<void> {
   switch (command.type) {
     case 'load':
       return shards.load(command.files);
+    case 'apply':
+      return shards.apply(command.artifact, command.changes, command.status);
     case 'unload':
       return shards.unload(command.artifact);
     case 'close':

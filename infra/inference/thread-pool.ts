@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
 import type { AnswerMessage, ReadyMessage, RequestMessage, ThreadAnswer, ThreadRequest } from './protocol.ts';
 
-/** Online work is a person waiting; batch work fills what is left. */
-export type Priority = 'online' | 'batch';
+/** Online work is a person waiting, changed work an item that is to be found within seconds; batch work fills what is left. */
+export type Priority = 'online' | 'changed' | 'batch';
 
 export interface PoolOptions {
   /** Module that each thread runs. */
@@ -43,14 +43,14 @@ const BATCH_IN_FLIGHT = 3;
 const ONLINE_EXTRA = 1;
 
 /**
- * Threads that answer requests, online before batch, each with a few in flight. When a thread dies, what it held is tried
+ * Threads that answer requests, online before changed before batch, each with a few in flight. When a thread dies, what it held is tried
  * once more, alone on a thread, so that a harmless neighbour is not blamed; what kills a thread twice is rejected. Only threads
  * that work are evidence against a picture: when they do not load, or have computed nothing yet, the call fails instead.
  */
 export class ThreadPool {
   private readonly options: PoolOptions;
   private readonly threads = new Set<Thread>();
-  private readonly queues: Record<Priority, Task[]> = { online: [], batch: [] };
+  private readonly queues: Record<Priority, Task[]> = { online: [], changed: [], batch: [] };
   private nextId = 0;
   /** Whether a vector came since a thread last failed to load: the runtime works. */
   private isProven = false;
@@ -109,7 +109,7 @@ export class ThreadPool {
   }
 
   private dispatch(): void {
-    for (const priority of ['online', 'batch'] as const) {
+    for (const priority of ['online', 'changed', 'batch'] as const) {
       const queue = this.queues[priority];
       while (queue.length > 0) {
         const thread = this.threadFor(queue[0]!);

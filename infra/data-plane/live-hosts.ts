@@ -1,6 +1,6 @@
 import { request } from 'undici';
-import { DATA_PLANE_TOKEN_HEADER } from '../contracts/serving.ts';
-import type { DataPlaneHost } from '../contracts/serving.ts';
+import { DATA_PLANE_TOKEN_HEADER } from '../../contracts/serving.ts';
+import type { DataPlaneHost } from '../../contracts/serving.ts';
 
 /** A host on the same network answers within milliseconds; one that needs longer should not get more work. */
 const PING_MS = 1000;
