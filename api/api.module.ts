@@ -12,6 +12,9 @@ import { HealthService } from './health/health.service.ts';
 import { Lifecycle } from './health/lifecycle.service.ts';
 import { Metrics } from './health/metrics.service.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
+import { ItemsController } from './items/items.controller.ts';
+import { ItemsService } from './items/items.service.ts';
+import { SearchableWatch } from './items/searchable-watch.service.ts';
 import { ModelController } from './model/model.controller.ts';
 import { ModelService } from './model/model.service.ts';
 import {
@@ -58,6 +61,7 @@ export class ApiModule {
         SearchController,
         SimilarController,
         CatalogueController,
+        ItemsController,
         ImageController,
         ModelController,
         TrainingController,
@@ -87,6 +91,7 @@ export class ApiModule {
         CatalogueService,
         GenerationsService,
         HealthService,
+        ItemsService,
         Lifecycle,
         Metrics,
         ModelService,
@@ -94,6 +99,7 @@ export class ApiModule {
         RetrainEventsService,
         SchedulesService,
         SearchService,
+        SearchableWatch,
         SimilarService,
         TrainingService,
         TuningService,

@@ -12,6 +12,7 @@ import { nestLogger } from './http/nest-logger.ts';
 import { observeRequests } from './http/observe-requests.ts';
 import { sendProblem } from './http/problem.filter.ts';
 import { secureHeaders } from './http/secure-headers.ts';
+import { acceptLines } from './items/item-body.ts';
 import { serveOpenApi } from './openapi.ts';
 import { servePage } from './page.ts';
 import type { ApiPorts } from './ports.ts';
@@ -45,6 +46,7 @@ export async function createApp(ports: ApiPorts, options: ApiOptions): Promise<N
   authenticate(server, settings.auth, ports.registry.apiKeys);
   count.callers(server);
   await acceptForms(server, settings.limits);
+  acceptLines(server);
   servePage(app);
   serveOpenApi(app);
   await app.init();

@@ -45,7 +45,7 @@ function describeApi(app: NestFastifyApplication): OpenAPIObject {
   const schemas = (document.components ??= {}).schemas ?? {};
   document.components.schemas = { ...schemas, Problem: PROBLEM_SCHEMA };
   for (const path of Object.values(document.paths)) {
-    for (const operation of [path.get, path.post]) {
+    for (const operation of [path.get, path.post, path.put, path.delete]) {
       if (operation !== undefined) describeProblems(operation);
     }
   }

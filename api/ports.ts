@@ -2,6 +2,7 @@ import type { AttributeFilter } from '../contracts/filters.ts';
 import type { InjectionToken } from '@nestjs/common';
 import type { SearchEffort } from '../contracts/ann.ts';
 import type { BlobStore } from '../contracts/artifacts.ts';
+import type { DeltaStatus } from '../contracts/changes.ts';
 import type { Registry } from '../contracts/registry.ts';
 import type { RetrainRule, RetrainSchedule, ScheduleTrigger } from '../contracts/schedules.ts';
 import type { RoutingTable } from '../contracts/serving.ts';
@@ -26,6 +27,8 @@ export interface SearcherQuery extends SearchEffort {
   category?: string;
   filter?: AttributeFilter;
   exact?: boolean;
+  /** Only items that changed since the generation's snapshot. */
+  changedOnly?: boolean;
   minScore?: number;
   /** Answer from the shards that answer, and say so in `coverage`. */
   allowPartial?: boolean;
@@ -48,6 +51,11 @@ export interface Searcher {
   search(query: SearcherQuery): Promise<SearcherAnswer>;
   /** The vector that the table's generation stores for an item; undefined when it holds no such item. */
   vectorOf(table: RoutingTable, itemId: string, signal: AbortSignal): Promise<Float32Array | undefined>;
+  /**
+   * How far changes are searched in all replicas that answer; undefined while no generation serves.
+   * @throws LookalikeError `unavailable` when a shard does not answer
+   */
+  deltaStatus(catalogue: string): Promise<(DeltaStatus & { generation: number }) | undefined>;
   /** Undefined while no generation serves. */
   currentTable(catalogue: string): Promise<RoutingTable | undefined>;
 }

@@ -8,6 +8,10 @@ export interface RouteAccess {
   scope?: ApiScope;
   /** Whether `multipart/form-data` is accepted beside JSON. */
   form?: boolean;
+  /** Whether NDJSON is accepted beside JSON. */
+  lines?: boolean;
+  /** Whether its writes come by the thousand: they count as requests, not for the small limit of writes. */
+  frequent?: boolean;
   /** Whether its caller's limit leaves it out: for what watches the server when it is busiest. */
   uncounted?: boolean;
 }

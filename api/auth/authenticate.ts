@@ -90,8 +90,11 @@ function requireContentType(request: FastifyRequest): void {
   if (!['POST', 'PUT'].includes(request.method) || request.is404) return;
   const access = request.routeOptions.config as RouteAccess;
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  if (type === 'application/json' || (access.form === true && type === 'multipart/form-data')) return;
-  throw new UnsupportedMediaTypeException(
-    `Expected the content type application/json${access.form === true ? ' or multipart/form-data' : ''}, got ${type || 'none'}.`,
-  );
+  const accepted = [
+    'application/json',
+    ...(access.form === true ? ['multipart/form-data'] : []),
+    ...(access.lines === true ? ['application/x-ndjson'] : []),
+  ];
+  if (accepted.includes(type)) return;
+  throw new UnsupportedMediaTypeException(`Expected the content type ${accepted.join(' or ')}, got ${type || 'none'}.`);
 }

@@ -35,11 +35,11 @@ export function rateLimits(
       }),
     callers: (server) =>
       server.addHook('onRequest', async (request, reply) => {
-        const { scope, uncounted } = accessOf(request);
+        const { scope, uncounted, frequent } = accessOf(request);
         if (scope === undefined || uncounted === true) return;
         const caller = request.apiKeyId === null ? `ip ${request.ip}` : `key ${request.apiKeyId}`;
         await count(reply, 'all', caller, limits.requestsPerMinute);
-        if (scope === 'write') await count(reply, 'write', caller, limits.writesPerMinute);
+        if (scope === 'write' && frequent !== true) await count(reply, 'write', caller, limits.writesPerMinute);
       }),
   };
 }

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { DeltaStatus } from '../../contracts/changes.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
-/** What Prometheus reads from this process. Labels are bounded: routes and stages, never ids. */
+/** What Prometheus reads from this process. Labels are bounded: routes, stages and catalogues, never ids. */
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
@@ -36,6 +37,25 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly writes = new Counter({
+    name: 'lookalike_item_writes_total',
+    help: 'Writes of items acknowledged, by what they came to.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  private readonly searchable = new Histogram({
+    name: 'lookalike_item_searchable_seconds',
+    help: 'Time from the acknowledgement of a write until all replicas that answer search it.',
+    buckets: [0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 120, 600],
+    registers: [this.registry],
+  });
+  private readonly delta = new Gauge({
+    name: 'lookalike_delta_items',
+    help: 'Items beside the index, searched or waiting for the vector of their new picture; of catalogues written here.',
+    labelNames: ['catalogue', 'state'],
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -44,6 +64,19 @@ export class Metrics {
     const { method, route, status, seconds } = request;
     this.requests.inc({ method, route, status });
     this.durations.observe({ method, route }, seconds);
+  }
+
+  observeWrites(counts: Record<string, number>): void {
+    for (const [outcome, count] of Object.entries(counts)) this.writes.inc({ outcome }, count);
+  }
+
+  observeSearchable(seconds: number): void {
+    this.searchable.observe(seconds);
+  }
+
+  observeDelta(catalogue: string, { numRows, numWaiting }: DeltaStatus): void {
+    this.delta.set({ catalogue, state: 'searched' }, numRows);
+    this.delta.set({ catalogue, state: 'waiting' }, numWaiting);
   }
 
   observeSearch({ timingsMs, coverage }: SearchAnswer): void {

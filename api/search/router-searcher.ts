@@ -16,13 +16,16 @@ export function routerSearcher(router: Router): Searcher {
         throw error;
       }
     },
-    async currentTable(catalogue) {
-      try {
-        return await router.currentTable(catalogue);
-      } catch (error) {
-        if (isLookalikeError(error) && error.code === 'notFound') return undefined;
-        throw error;
-      }
-    },
+    deltaStatus: (catalogue) => orNothing(router.deltaStatus(catalogue)),
+    currentTable: (catalogue) => orNothing(router.currentTable(catalogue)),
   };
+}
+
+async function orNothing<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isLookalikeError(error) && error.code === 'notFound') return undefined;
+    throw error;
+  }
 }

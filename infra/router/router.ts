@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { SearchEffort } from '../../contracts/ann.ts';
+import type { DeltaStatus } from '../../contracts/changes.ts';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
 import type { RoutingStore } from '../../contracts/registry.ts';
@@ -12,6 +13,7 @@ import { decodeVector, encodeVector } from '../data-plane/vector-base64.ts';
 import { effortOf } from '../shards/search-effort.ts';
 import type { Logger } from '../log/logger.ts';
 import { askShard } from './ask-shard.ts';
+import { deltaStatus } from './delta-status.ts';
 import { HedgePolicy } from './hedge-policy.ts';
 import { TableWatch } from './table-watch.ts';
 
@@ -27,6 +29,8 @@ export interface RouterQuery extends SearchEffort {
   category?: string;
   filter?: AttributeFilter;
   exact?: boolean;
+  /** Only items that changed since the generation's snapshot. */
+  changedOnly?: boolean;
   /** Leave out hits that score less. */
   minScore?: number;
   /** Answer from the shards that answer, and say so in `coverage`. */
@@ -60,6 +64,11 @@ export interface Router {
     itemId: string,
     options?: { table?: RoutingTable; signal?: AbortSignal; deadlineMs?: number },
   ): Promise<{ table: RoutingTable; vector: Float32Array }>;
+  /**
+   * How far changes are searched in every replica that answers: the least of them.
+   * @throws LookalikeError `notFound` when nothing serves; `unavailable` when no replica of a shard answers
+   */
+  deltaStatus(catalogue: string): Promise<DeltaStatus & { generation: number }>;
   /** @throws LookalikeError `notFound` when nothing serves */
   currentTable(catalogue: string): Promise<RoutingTable>;
   close(): Promise<void>;
@@ -142,7 +151,17 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
 
   return {
     async search(query) {
-      const { catalogue, vector, model, category, filter, exact, minScore = -Infinity, allowPartial = false } = query;
+      const {
+        catalogue,
+        vector,
+        model,
+        category,
+        filter,
+        exact,
+        changedOnly,
+        minScore = -Infinity,
+        allowPartial = false,
+      } = query;
       checkK(query.k);
       const start = performance.now();
       const limits = limitsOf(query, start);
@@ -154,7 +173,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
         }
         const values = typeof vector === 'function' ? await vector(table) : vector;
         checkQuery(values, table.dim);
-        const asks = { vector: encodeVector(values), k: query.k, category, filter, exact };
+        const asks = { vector: encodeVector(values), k: query.k, category, filter, exact, changedOnly };
         const request: ShardSearchRequest = { ...asks, ...effortOf(query) };
         const body = JSON.stringify(request);
         const scattered = performance.now();
@@ -193,6 +212,8 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
       };
       return options.table === undefined ? onTable(catalogue, limits, read) : read(options.table);
     },
+
+    deltaStatus: async (catalogue) => deltaStatus(client, await watch(catalogue).table()),
 
     currentTable: (catalogue) => watch(catalogue).table(),
 

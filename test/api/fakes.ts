@@ -53,6 +53,11 @@ export class World {
   /** What a batch found in advance, once one is recorded. */
   similarArtifact: string | undefined;
   readonly similar = new Map<string, SimilarList>();
+  /** Of the catalogue, where anything changed since the snapshot, and the items that got another picture. */
+  lastSeq = 0;
+  readonly repictured = new Set<string>();
+  /** Those that changed at all. */
+  readonly changed = new Set<string>();
   readonly searches: Parameters<Searcher['search']>[0][] = [];
   readonly embedded: { model: string; bytes: Uint8Array }[] = [];
   readonly fetched: string[] = [];
@@ -112,6 +117,11 @@ export class World {
           return [...counts].flatMap(([category, of]) => (category === null ? [] : [{ category, count: of.length }]));
         },
       }),
+      changes: strict<Registry['changes']>('changes', {
+        lastSeq: async () => this.lastSeq,
+        snapshotSeq: async () => 0,
+        repictured: async (_, ids) => new Set(ids.filter((id) => this.repictured.has(id))),
+      }),
       generations: strict<Registry['generations']>('generations', {
         get: async (_, number) => this.generations.find((one) => one.number === number),
         list: async (catalogue) => (catalogue === 'shop' ? this.generations : []),
@@ -157,6 +167,7 @@ export class World {
         const vector = await request.vector(table);
         const hits = [...this.indexed]
           .filter(([, row]) => request.category === undefined || row.category === request.category)
+          .filter(([id]) => request.changedOnly !== true || this.changed.has(id))
           .map(([id, row]) => ({
             id,
             score: row.vector.reduce((sum, x, i) => sum + x * (vector[i] ?? NaN), 0),

@@ -31,6 +31,7 @@ describe('the OpenAPI document', () => {
       '/metrics',
       '/v1/catalogues',
       '/v1/catalogues/{catalogue}/categories',
+      '/v1/catalogues/{catalogue}/changes',
       '/v1/catalogues/{catalogue}/generations',
       '/v1/catalogues/{catalogue}/generations/{number}',
       '/v1/catalogues/{catalogue}/generations/{number}/lineage',

@@ -57,6 +57,22 @@ describe('similar items', () => {
     expect(world.searches).toHaveLength(4);
   });
 
+  it('of a batch are merged with what changed since its index was built', async () => {
+    world.lastSeq = 3;
+    world.changed.add('bus');
+    world.add({ id: 'bus', vector: [1.2, 0.2, 0, 0], category: 'vehicle' });
+    const answer = await similar('pear', '?k=2');
+    expect(answer.source).toBe('batch');
+    expect(ids(answer.hits)).toEqual(['bus', 'car']);
+    expect(world.searches).toHaveLength(1);
+    world.repictured.add('car');
+    expect(ids((await similar('pear', '?k=2')).hits)).toEqual(['bus', 'apple/red']);
+    expect((await similar('pear', '?k=3')).source).toBe('live');
+    world.repictured.delete('car');
+    world.repictured.add('pear');
+    expect((await similar('pear', '?k=2')).source).toBe('live');
+  });
+
   it('are searched as hard as is said where they are searched now, within the bounds of a search', async () => {
     await similar('pear', '?live=true&efSearch=200&nprobe=3&probes=4&checks=5&rescore=0');
     expect(world.searches.at(-1)).toMatchObject({ efSearch: 200, nprobe: 3, probes: 4, checks: 5, rescore: 0 });
@@ -83,7 +99,10 @@ describe('similar items', () => {
     const within = await similar('pear', '?k=2&withinCategory=true');
     expect(within).toMatchObject({ source: 'live', withinCategory: true });
     expect(within.hits.every(({ category }) => category === 'fruit')).toBe(true);
-    world.similar.get('pear')!.withinCategory = true;
+    const list = world.similar.get('pear')!;
+    list.withinCategory = true;
+    // As a batch finds them: no other category's.
+    list.neighbours = ['apple/red', 'Äpfel & Birnen'].map((id, i) => ({ id, score: 0.9 - i / 10 }));
     expect(await similar('pear', '?k=2')).toMatchObject({ source: 'live', withinCategory: false });
     expect(await similar('pear', '?k=2&withinCategory=true')).toMatchObject({ source: 'batch', withinCategory: true });
   });
