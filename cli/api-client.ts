@@ -12,9 +12,31 @@ export function postJson(target: ApiTarget, path: string, body: unknown, signal:
   return callApi(target, 'POST', path, body, signal);
 }
 
+/** Posts lines of JSON, once however often it is called with the key. @throws LookalikeError as `postJson` */
+export function postLines(
+  target: ApiTarget,
+  path: string,
+  lines: readonly string[],
+  key: string,
+  signal: AbortSignal,
+): Promise<unknown> {
+  return callApi(target, 'POST', path, new NdJson(lines, key), signal);
+}
+
 /** Asks the API. @throws LookalikeError as `postJson` */
 export function getJson(target: ApiTarget, path: string, signal: AbortSignal): Promise<unknown> {
   return callApi(target, 'GET', path, undefined, signal);
+}
+
+/** A body that is not JSON but lines of it, and the key of its request. */
+class NdJson {
+  readonly lines: readonly string[];
+  readonly key: string;
+
+  constructor(lines: readonly string[], key: string) {
+    this.lines = lines;
+    this.key = key;
+  }
 }
 
 async function callApi(
@@ -30,10 +52,10 @@ async function callApi(
     const response = await request(`${target.url.replace(/\/$/, '')}${path}`, {
       method,
       headers: {
-        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(body !== undefined && headersOf(body)),
         ...(target.key && { authorization: `Bearer ${target.key}` }),
       },
-      body: body === undefined ? null : JSON.stringify(body),
+      body: body === undefined ? null : body instanceof NdJson ? body.lines.join('\n') : JSON.stringify(body),
       signal,
     });
     status = response.statusCode;
@@ -51,6 +73,11 @@ async function callApi(
   const parsed = parse(text);
   if (status < 400) return parsed;
   throw problem(status, parsed, text);
+}
+
+function headersOf(body: unknown): Record<string, string> {
+  if (!(body instanceof NdJson)) return { 'content-type': 'application/json' };
+  return { 'content-type': 'application/x-ndjson', 'idempotency-key': body.key };
 }
 
 function problem(status: number, parsed: unknown, text: string): LookalikeError {

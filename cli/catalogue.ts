@@ -101,7 +101,7 @@ export function addCatalogueCommands(program: Command): void {
   handles<InCatalogue>(
     group
       .command('remove <id...>')
-      .description('take items out; the next retrain drops them from the index')
+      .description('take items out: no search finds them from then on')
       .option(...CATALOGUE_OPTION),
     async (context, { catalogue }, ...ids) =>
       withStores(context, async ({ registry }) => {

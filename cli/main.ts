@@ -9,6 +9,7 @@ import { addDoctorCommand } from './doctor.ts';
 import { addEmbedCommand } from './embed.ts';
 import { addEvalCommand } from './eval.ts';
 import { addGenerationCommands } from './generations.ts';
+import { addItemCommands } from './items.ts';
 import { addKeyCommands } from './keys.ts';
 import { addModelCommands } from './models.ts';
 import { addRetrainCommand } from './retrain.ts';
@@ -41,6 +42,7 @@ for (const add of [
   addDownCommand,
   addStatusCommand,
   addCatalogueCommands,
+  addItemCommands,
   addRetrainCommand,
   addTuneCommand,
   addGenerationCommands,
