@@ -3,9 +3,9 @@ import type { AutoSpec, IndexSpec } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import { chooseIndex } from '../../lib/ann/auto.ts';
 import type { AutoMeasured } from '../../lib/ann/auto.ts';
-import { randomFrom } from '../../lib/images/random.ts';
 import { answerTask } from './answer-task.ts';
 import { planRows } from './plan-rows.ts';
+import { sampled } from './sampled.ts';
 
 /** Input of the thread that chooses an index; paths are local and verified. */
 export interface ChooseTaskInput {
@@ -71,15 +71,4 @@ async function readVectors(path: string, images: readonly number[], dim: number,
     );
   }
   return vectors;
-}
-
-/** `count` of them by a seeded partial shuffle; all where there are no more. */
-function sampled<T>(all: T[], count: number, seed: number): T[] {
-  const random = randomFrom(seed);
-  const taken = Math.min(count, all.length);
-  for (let i = 0; i < taken; i++) {
-    const j = i + Math.floor(random() * (all.length - i));
-    [all[i], all[j]] = [all[j]!, all[i]!];
-  }
-  return all.slice(0, taken);
 }

@@ -1,12 +1,16 @@
 import type { IndexSpec } from '../../contracts/ann.ts';
 import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
+import type { CalibrationResult } from '../../contracts/calibration.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
+import type { EmbeddingsSummary } from '../../contracts/model.ts';
+import type { CalibrateTaskInput } from './calibrate-task.ts';
 import { runHeavyTask } from './heavy-task.ts';
 import { fetchShard } from './load-shard.ts';
 import type { ShardStores } from './load-shard.ts';
 import { recallAdvice } from './recall-advice.ts';
 import type { RecallTaskInput, RecallTaskOutput } from './recall-task.ts';
+import type { ShardFiles } from './shard.ts';
 
 export interface PublishIndexInput {
   stores: ShardStores;
@@ -31,14 +35,18 @@ export interface IndexSummary {
   /** Rows of all shards together. */
   size: number;
   numShards: number;
+  /** Absent where the index was built before scores were calibrated. */
+  calibration?: CalibrationResult;
 }
 
 /** The measurement behind the metric `recallAt10`; part of the derivation, so that a change measures again. */
 const RECALL_CHECK = { k: 10, numQueries: 200, seed: 1 } as const;
+/** What scores are calibrated by; part of the derivation likewise. */
+const CALIBRATION = { k: 50, numQueries: 500, seed: 1 } as const;
 
 /**
  * Measures recall@10 of the merged shards against exact search over the same vectors, for a seeded sample of items as queries
- * (each item itself set aside), and publishes the manifest of the whole index.
+ * (each item itself set aside), finds out by labels what scores mean, and publishes the manifest of the whole index.
  * @throws LookalikeError `gateRejected` below `minIndexRecall`; `conflict` when the shards do not belong together
  */
 export async function publishIndex(input: PublishIndexInput): Promise<{ artifact: Artifact; recall: number }> {
@@ -49,7 +57,7 @@ export async function publishIndex(input: PublishIndexInput): Promise<{ artifact
       ...{ snapshot, embeddings, model, ...(choice !== undefined && { choice }) },
       ...Object.fromEntries(shards.map((id, i) => [`shard${i}`, id])),
     },
-    config: { spec: spec, recallCheck: RECALL_CHECK },
+    config: { spec: spec, recallCheck: RECALL_CHECK, calibration: CALIBRATION },
     seed: 'seed' in spec ? spec.seed : null,
   };
   const made = await stores.artifacts.find(derivation);
@@ -68,8 +76,9 @@ export async function publishIndex(input: PublishIndexInput): Promise<{ artifact
   const task: RecallTaskInput = { shards: files, ...RECALL_CHECK };
   const { recall, numQueries } = await runHeavyTask<RecallTaskOutput>('recall-task', task, signal, onProgress);
   gate(recall, minIndexRecall, spec);
+  const calibration = await calibrate(input, files);
   const size = files.reduce((sum, { summary }) => sum + summary.size, 0);
-  const summary: IndexSummary = { spec, dim: files[0]?.summary.dim ?? 0, size, numShards: shards.length };
+  const summary: IndexSummary = { spec, dim: files[0]?.summary.dim ?? 0, size, numShards: shards.length, calibration };
   const artifact = await stores.artifacts.publish({
     ...derivation,
     summary: summary as unknown as JsonObject,
@@ -77,6 +86,21 @@ export async function publishIndex(input: PublishIndexInput): Promise<{ artifact
     files: {},
   });
   return { artifact, recall };
+}
+
+async function calibrate(
+  { stores, snapshot, embeddings, signal }: PublishIndexInput,
+  shards: ShardFiles[],
+): Promise<CalibrationResult> {
+  const { manifest } = await stores.artifacts.get(embeddings);
+  const { dim, views } = manifest.summary as unknown as EmbeddingsSummary;
+  const [itemsPath, imagesPath, vectorsPath] = await Promise.all([
+    stores.artifacts.materialise(snapshot, 'items.jsonl'),
+    stores.artifacts.materialise(embeddings, 'images.txt'),
+    stores.artifacts.materialise(embeddings, 'vectors.f32'),
+  ]);
+  const task: CalibrateTaskInput = { shards, itemsPath, imagesPath, vectorsPath, dim, views, ...CALIBRATION };
+  return runHeavyTask<CalibrationResult>('calibrate-task', task, signal);
 }
 
 function gate(recall: number, minIndexRecall: number, spec: IndexSpec): void {
