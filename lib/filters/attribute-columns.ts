@@ -1,6 +1,6 @@
 import type { AttributeFilter, Condition } from '../../contracts/filters.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import { createBitmap, setBit } from '../ann/bitmap.ts';
+import { createBitmap, hasBit, setBit } from '../ann/bitmap.ts';
 import { meets, textsOf } from './values.ts';
 
 /** One attribute of all rows: which texts there are, and which of them each row has. */
@@ -28,7 +28,7 @@ export class AttributeColumns {
   /** Each row once. */
   set(row: number, attributes: JsonObject): void {
     for (const [name, attribute] of Object.entries(attributes)) {
-      const [text, ...more] = textsOf(attribute);
+      const [text, ...more] = new Set(textsOf(attribute));
       if (text === undefined) continue;
       const column = this.#column(name);
       column.first[row] = codeIn(column, text);
@@ -47,6 +47,19 @@ export class AttributeColumns {
     const rest = this.#numRows & 31;
     if (rest !== 0) selected[selected.length - 1]! &= (1 << rest) - 1;
     return selected;
+  }
+
+  /** How many of the `selected` rows (absent: of all) have each value of an attribute. */
+  count(name: string, selected?: Uint32Array): [value: string, count: number][] {
+    const column = this.#columns.get(name);
+    if (column === undefined) return [];
+    const counts = new Int32Array(column.codeOf.size + 1);
+    const isSelected = (row: number): boolean => selected === undefined || hasBit(selected, row);
+    for (let row = 0; row < this.#numRows; row++) if (isSelected(row)) counts[column.first[row]!]! += 1;
+    for (let i = 0; i < column.others.length; i += 2) {
+      if (isSelected(column.others[i]!)) counts[column.others[i + 1]!]! += 1;
+    }
+    return [...column.codeOf].map(([text, code]) => [text, counts[code]!]);
   }
 
   #rowsThat(name: string, condition: Condition): Uint32Array {
