@@ -2,6 +2,8 @@ import { Pool } from 'undici';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
 import { DATA_PLANE_TOKEN_HEADER } from '../../contracts/serving.ts';
 import { decodeError } from './errors-on-the-wire.ts';
+import { PeerLoad } from './peer-load.ts';
+import { rankByTwoChoices } from './two-choices.ts';
 
 /** A host that did not answer is asked last for this long. */
 const AVOID_MS = 1000;
@@ -10,7 +12,7 @@ const IDLE_MS = 60_000;
 
 interface Peer {
   pool: Pool;
-  inFlight: number;
+  load: PeerLoad;
   avoidUntil: number;
   lastUsed: number;
 }
@@ -18,15 +20,15 @@ interface Peer {
 export interface HostClient {
   /**
    * @throws the host's own LookalikeError; `unavailable` when it does not answer; `timeout` after `timeoutMs`; `cancelled`
-   * when the signal aborts
+   * when the signal aborts. In the background a late answer is no reason to avoid the host.
    */
   post(
     url: string,
     path: string,
     body: string | Uint8Array,
-    options: { timeoutMs: number; signal?: AbortSignal },
+    options: { timeoutMs: number; signal?: AbortSignal; background?: boolean },
   ): Promise<unknown>;
-  /** Best choice first: hosts that answered lately, then the least busy. Equal ones in turn. */
+  /** Best choice first: hosts that answered lately, of those the less loaded of two, and so on; see {@link rankByTwoChoices}. */
   rank<T extends { url: string }>(hosts: readonly T[]): T[];
   /** Ask this host last for a while. */
   avoid(url: string): void;
@@ -34,15 +36,14 @@ export interface HostClient {
 }
 
 /** Kept-alive connections to data-plane hosts, and how each of them does. */
-export function createHostClient(token: string): HostClient {
+export function createHostClient(token: string, random: () => number = Math.random): HostClient {
   const peers = new Map<string, Peer>();
-  let turn = 0;
 
   function peerOf(url: string): Peer {
     let peer = peers.get(url);
     if (peer === undefined) {
       const pool = new Pool(url, { connections: 64, pipelining: 1, connect: { timeout: 2000 } });
-      peer = { pool, inFlight: 0, avoidUntil: 0, lastUsed: 0 };
+      peer = { pool, load: new PeerLoad(), avoidUntil: 0, lastUsed: 0 };
       peers.set(url, peer);
     }
     peer.lastUsed = Date.now();
@@ -50,8 +51,8 @@ export function createHostClient(token: string): HostClient {
   }
 
   const sweeper = setInterval(() => {
-    for (const [url, { pool, inFlight, lastUsed }] of peers) {
-      if (inFlight > 0 || Date.now() - lastUsed < IDLE_MS) continue;
+    for (const [url, { pool, load, lastUsed }] of peers) {
+      if (load.inFlight > 0 || Date.now() - lastUsed < IDLE_MS) continue;
       peers.delete(url);
       void pool.destroy();
     }
@@ -65,11 +66,12 @@ export function createHostClient(token: string): HostClient {
   return {
     avoid,
 
-    async post(url, path, body, { timeoutMs, signal }) {
+    async post(url, path, body, { timeoutMs, signal, background = false }) {
       const peer = peerOf(url);
       const timeout = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
       const type = typeof body === 'string' ? 'application/json' : 'application/octet-stream';
-      peer.inFlight++;
+      peer.load.inFlight++;
+      const started = performance.now();
       try {
         const response = await peer.pool.request({
           method: 'POST',
@@ -80,11 +82,14 @@ export function createHostClient(token: string): HostClient {
         });
         const text = await response.body.text();
         if (response.statusCode !== 200) throw decodeError(response.statusCode, text, url);
+        // What waits for others says nothing of how loaded the host is.
+        if (!background) peer.load.record(performance.now() - started, performance.now());
         return JSON.parse(text) as unknown;
       } catch (error) {
         if (error instanceof LookalikeError) throw error;
+        if (!background) peer.load.recordAtLeast(performance.now() - started, performance.now());
         if (signal?.aborted === true) throw new LookalikeError('cancelled', 'The request was called off.');
-        avoid(url);
+        if (!background) avoid(url);
         if (timeout.aborted) {
           const message = `Expected an answer from ${url} within ${Math.ceil(timeoutMs)} ms, got none.`;
           throw new LookalikeError('timeout', message, {}, { cause: error });
@@ -92,20 +97,16 @@ export function createHostClient(token: string): HostClient {
         const message = `Expected ${url} to answer, got: ${errorMessage(error)}.`;
         throw new LookalikeError('unavailable', message, {}, { cause: error });
       } finally {
-        peer.inFlight--;
+        peer.load.inFlight--;
       }
     },
 
     rank(hosts) {
-      const now = Date.now();
-      turn++;
-      const rated = hosts.map((host, i) => {
-        const peer = peers.get(host.url);
-        const avoided = peer !== undefined && peer.avoidUntil > now ? 1 : 0;
-        return { host, avoided, inFlight: peer?.inFlight ?? 0, order: (i + turn) % hosts.length };
-      });
-      rated.sort((a, b) => a.avoided - b.avoided || a.inFlight - b.inFlight || a.order - b.order);
-      return rated.map(({ host }) => host);
+      const [date, now] = [Date.now(), performance.now()];
+      const isAvoided = ({ url }: { url: string }): boolean => (peers.get(url)?.avoidUntil ?? 0) > date;
+      const loadOf = ({ url }: { url: string }): number => peers.get(url)?.load.value(now) ?? 0;
+      const { fit = [], avoided = [] } = Object.groupBy(hosts, (host) => (isAvoided(host) ? 'avoided' : 'fit'));
+      return [...rankByTwoChoices(fit, loadOf, random), ...rankByTwoChoices(avoided, loadOf, random)];
     },
 
     async close() {
