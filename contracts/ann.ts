@@ -115,12 +115,14 @@ export interface SearchOptions extends SearchEffort {
   signal?: AbortSignal;
 }
 
+/** Paths by which an index answers; `graphThenScan`: the graph found too few, so every allowed row was compared. */
+export const PLANS = ['scan', 'graph', 'graphThenScan', 'lists', 'tree', 'buckets', 'codes'] as const;
+
 /** Rows and scores, best first; equal scores by ascending row. Shorter than k when fewer rows are allowed. */
 export interface Neighbours {
   rows: Int32Array;
   scores: Float32Array;
-  /** The path that answered; `graphThenScan`: the graph found too few, so every allowed row was compared. */
-  plan: 'scan' | 'graph' | 'graphThenScan' | 'lists' | 'tree' | 'buckets' | 'codes';
+  plan: (typeof PLANS)[number];
   /** How many rows were compared with the query, where the kind counts them: what tells pruning from a scan. */
   visited?: number;
 }

@@ -1,4 +1,6 @@
-import type { SearchEffort } from './ann.ts';
+import type { IndexSpec, Neighbours, SearchEffort } from './ann.ts';
+import type { PixelBox } from './crop.ts';
+import type { FacetCounts, ShardFacet } from './facets.ts';
 import type { AttributeFilter } from './filters.ts';
 import type { JsonObject } from './json.ts';
 
@@ -83,6 +85,14 @@ export interface ShardSearchRequest extends SearchEffort {
   exact?: boolean;
   /** Only items that changed since the index was built. */
   changedOnly?: boolean;
+  /** `category` or attributes whose values are counted over all that may be found. */
+  facets?: string[];
+  /** Tell how the answer was found. */
+  explain?: boolean;
+  /** Score in full precision even where codes alone would decide. */
+  exactScores?: boolean;
+  /** Of an exact search: in short turns, and only while nobody else waits for an answer. */
+  background?: boolean;
 }
 
 export interface ShardSearchResponse {
@@ -91,6 +101,57 @@ export interface ShardSearchResponse {
   /** Best first. */
   hits: { id: string; score: number }[];
   searchMs: number;
+  /** Of the facets that were asked for, in that order. */
+  facets?: ShardFacet[];
+  explanation?: ShardSearchExplanation;
+}
+
+/** How one shard found its hits. */
+export interface ShardSearchExplanation {
+  spec: IndexSpec;
+  /** See Neighbours. */
+  plan: Neighbours['plan'];
+  /** Rows compared with the query, where the kind of index counts them. */
+  visited?: number;
+}
+
+/** What became of asking one shard. */
+export interface ShardExplanation extends Partial<ShardSearchExplanation> {
+  shard: number;
+  answered: boolean;
+  /** Whose answer was taken; null: nobody's. */
+  replica: number | null;
+  host: string | null;
+  /** How many replicas were asked: another after a failure, or beside one that was slow. Absent, as what follows, without an answer. */
+  numAsked?: number;
+  /** One that was slow was raced by another. */
+  isHedged?: boolean;
+  /** From asking to the answer, network and waiting included. */
+  ms?: number;
+  /** Of that, in the index. */
+  searchMs?: number;
+  numRows?: number;
+  /** The code of the failure, where none answered. */
+  failure?: string;
+}
+
+/** How an answer came to be. */
+export interface SearchExplanation {
+  /** Searches of all shards, each deeper than the one before, until enough was left. */
+  numRounds: number;
+  /** Hits asked of each shard in the last round. */
+  depth: number;
+  candidates: {
+    /** Found by the shards. */
+    found: number;
+    /** Of those, left out: gone from the catalogue, no longer as asked for, or what was asked with. */
+    leftOut: number;
+  };
+  /** What how hard to look was overridden with. */
+  effort: SearchEffort;
+  exact: boolean;
+  /** Of the last round. */
+  shards: ShardExplanation[];
 }
 
 /** `POST {url}/shards/{artifact}/vectors` `{ids}`: stored vectors by item id (missing ids are left out). */
@@ -98,40 +159,85 @@ export interface ShardVectorsResponse {
   vectors: Record<string, string>;
 }
 
-/** `POST {url}/embed?model={artifact}`: body is the picture's bytes; embeds it with the online priority. */
+/**
+ * `POST {url}/embed?model={artifact}&crop={left},{top},{width},{height},{unit}`: body is the picture's bytes; embeds it, or the part of it that
+ * `crop` (which may be left out) names, with the online priority.
+ */
 export interface EmbedResponse {
   model: string;
   dim: number;
   /** base64 of little-endian f32. */
   vector: string;
-  timingsMs: { queue: number; decode: number; infer: number };
+  timingsMs: EmbedTimings;
+  /** What the crop of the request meant in this picture. */
+  crop?: PixelBox;
+}
+
+/** `queue`: the wait for an embedder; `decode`: to pixels; `preprocess`: to the model's input, absent from hosts that count it as decoding. */
+export interface EmbedTimings {
+  queue: number;
+  decode: number;
+  preprocess?: number;
+  infer: number;
 }
 
 /** What a search answers, in the API and with `lookalike search --json`. */
 export interface SearchHit {
   id: string;
+  /** How alike, by the metric of the index. */
   score: number;
+  /** That query and hit show the same product, as far as the generation knows what its scores mean. */
+  probability?: number;
+  /** What it ranks by, where a search re-ranks. */
+  rankScore?: number;
   category: string | null;
   title: string | null;
   attributes: JsonObject;
   imageUrl: string;
 }
 
+/** What the hit stands for, where a search groups. */
+export interface HitGroup {
+  /** What the group's items have in common; null: the item has no such value and stands for itself. */
+  value: string | null;
+  /** The next best of the group, as far as they were met on the way to the answer. */
+  more: SearchHit[];
+}
+
+/**
+ * Why an answer is the last: there is nothing more to find; no search looks further than the nearest 10,000; or no more than `rerankDepth`
+ * candidates are re-ranked.
+ */
+export const SEARCH_ENDS = ['nothingMore', 'depth', 'rerankDepth'] as const;
+export type SearchEnd = (typeof SEARCH_ENDS)[number];
+
 export interface SearchAnswer {
-  hits: SearchHit[];
+  /** Of a search that groups: the best of each group. */
+  hits: (SearchHit & { group?: HitGroup })[];
+  /** Continues the same search after these hits; null after the last. */
+  nextCursor: string | null;
+  /** Says why there is no `nextCursor`. */
+  end?: SearchEnd;
+  facets?: FacetCounts[];
+  /** What the crop of the search meant in its picture. */
+  crop?: PixelBox;
   model: string;
   generation: number;
   index: string;
   coverage: { shardsAsked: number; shardsAnswered: number };
+  /** Of a search that asks for it. */
+  explanation?: SearchExplanation;
   /** Stages that this query did not need are left out; `fetch` is by URL only, `queue` the wait for an embedder. */
   timingsMs: {
     total: number;
     fetch?: number;
     queue?: number;
     decode?: number;
+    preprocess?: number;
     infer?: number;
     route: number;
     search: number;
     merge: number;
+    rerank?: number;
   };
 }

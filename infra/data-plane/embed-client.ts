@@ -1,20 +1,22 @@
 import { z } from 'zod';
+import type { CropBox, PixelBox } from '../../contracts/crop.ts';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
 import type { RoutingStore } from '../../contracts/registry.ts';
-import type { DataPlaneHost, EmbedResponse } from '../../contracts/serving.ts';
+import type { DataPlaneHost, EmbedTimings } from '../../contracts/serving.ts';
+import { writeCrop } from './crop-query.ts';
 import { createHostClient } from './host-client.ts';
 import { decodeVector } from './vector-base64.ts';
 
 export interface EmbedClient {
   /**
-   * The vector of one picture, by any embed host.
-   * @throws LookalikeError `imageRejected`; `unavailable` when no host answers; `overloaded` when all are busy; `timeout`
+   * The vector of one picture, or of a part of it, by any embed host.
+   * @throws LookalikeError `imageRejected`; `invalidInput` when the crop leaves the picture; `unavailable` when no host answers; `overloaded` when all are busy; `timeout`
    */
   embed(
     model: string,
     image: Uint8Array,
-    options?: { signal?: AbortSignal; timeoutMs?: number },
-  ): Promise<{ vector: Float32Array; timingsMs: EmbedResponse['timingsMs'] }>;
+    options?: { crop?: CropBox; signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<{ vector: Float32Array; timingsMs: EmbedTimings; crop?: PixelBox }>;
   close(): Promise<void>;
 }
 
@@ -22,11 +24,19 @@ export interface EmbedClient {
 const HOSTS_MS = 500;
 const DEFAULT_TIMEOUT_MS = 10_000;
 
+/** It embedded the whole picture. */
+class OldHost extends LookalikeError {
+  constructor(url: string) {
+    super('unavailable', `Expected ${url} to know crops, but it is of an older version. Start it anew.`);
+  }
+}
+
 const Response = z.object({
   model: z.string(),
   dim: z.number(),
   vector: z.string(),
-  timingsMs: z.object({ queue: z.number(), decode: z.number(), infer: z.number() }),
+  timingsMs: z.object({ queue: z.number(), decode: z.number(), preprocess: z.number().optional(), infer: z.number() }),
+  crop: z.object({ left: z.number(), top: z.number(), width: z.number(), height: z.number() }).optional(),
 });
 
 export function createEmbedClient({
@@ -60,7 +70,7 @@ export function createEmbedClient({
   }
 
   return {
-    async embed(model, image, { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
+    async embed(model, image, { crop, signal, timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
       const deadline = performance.now() + timeoutMs;
       let failure = new LookalikeError(
         'unavailable',
@@ -70,9 +80,11 @@ export function createEmbedClient({
         const left = deadline - performance.now();
         if (left <= 0) break;
         try {
-          const path = `/embed?model=${encodeURIComponent(model)}`;
+          const path = `/embed?model=${encodeURIComponent(model)}${crop === undefined ? '' : `&crop=${writeCrop(crop)}`}`;
           const answer = Response.parse(await client.post(url, path, image, { timeoutMs: left, signal }));
-          return { vector: decodeVector(answer.vector), timingsMs: answer.timingsMs };
+          if (crop !== undefined && answer.crop === undefined) throw new OldHost(url);
+          const { timingsMs, crop: box } = answer;
+          return { vector: decodeVector(answer.vector), timingsMs, ...(box && { crop: box }) };
         } catch (error) {
           if (!isLookalikeError(error) || !error.retryable) throw error;
           failure = error;

@@ -1,7 +1,9 @@
+import type { CropBox, PixelBox } from '../../contracts/crop.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
-import type { EmbedResponse } from '../../contracts/serving.ts';
+import type { EmbedResponse, EmbedTimings } from '../../contracts/serving.ts';
 import type { Config } from '../config/env.ts';
 import type { Logger } from '../log/logger.ts';
+import { readCrop } from './crop-query.ts';
 import { startHttpHost } from './http-host.ts';
 import type { HttpHost } from './http-host.ts';
 import { encodeVector } from './vector-base64.ts';
@@ -11,10 +13,8 @@ export interface OnlineEmbedder {
   embed(
     model: string,
     images: Uint8Array[],
-    options: { priority: 'online'; signal?: AbortSignal },
-  ): Promise<
-    ({ vectors: Float32Array[]; timingsMs: { queue: number; decode: number; infer: number } } | { rejected: string })[]
-  >;
+    options: { priority: 'online'; crop?: CropBox; signal?: AbortSignal },
+  ): Promise<({ vectors: Float32Array[]; timingsMs: EmbedTimings; crop?: PixelBox } | { rejected: string })[]>;
 }
 
 export interface EmbedHostOptions {
@@ -32,13 +32,19 @@ export async function startEmbedHost(options: EmbedHostOptions): Promise<HttpHos
   const { config, embedder, logger, maxImageBytes = 20_000_000, maxInFlight = 64 } = options;
   let inFlight = 0;
 
-  async function embed(model: string, image: Uint8Array, signal: AbortSignal): Promise<EmbedResponse> {
-    const [result] = await embedder.embed(model, [image], { priority: 'online', signal });
+  async function embed(
+    model: string,
+    image: Uint8Array,
+    crop: CropBox | undefined,
+    signal: AbortSignal,
+  ): Promise<EmbedResponse> {
+    const [result] = await embedder.embed(model, [image], { priority: 'online', crop, signal });
     if (result === undefined) throw new Error('Expected one result for one picture, got none.');
     if ('rejected' in result) throw new LookalikeError('imageRejected', result.rejected);
     const [vector] = result.vectors;
     if (vector === undefined) throw new Error('Expected one vector for one view, got none.');
-    return { model, dim: vector.length, vector: encodeVector(vector), timingsMs: result.timingsMs };
+    const { timingsMs, crop: box } = result;
+    return { model, dim: vector.length, vector: encodeVector(vector), timingsMs, ...(box && { crop: box }) };
   }
 
   return startHttpHost({
@@ -59,7 +65,7 @@ export async function startEmbedHost(options: EmbedHostOptions): Promise<HttpHos
       }
       inFlight++;
       try {
-        return await embed(model, await body(maxImageBytes), signal);
+        return await embed(model, await body(maxImageBytes), readCrop(query.get('crop')), signal);
       } finally {
         inFlight--;
       }

@@ -1,11 +1,13 @@
 /** Entry of an embedding thread: decodes pictures and runs graphs, one request per message. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { PixelBox } from '../../contracts/crop.ts';
 import { LookalikeError, errorMessage, isLookalikeError } from '../../contracts/errors.ts';
 import { preprocessViews } from '../../lib/images/preprocess.ts';
 import type { ExecutionProvider } from '../compute/execution-provider.ts';
 import type {
   AnswerMessage,
   EmbedAnswer,
+  EmbedRequest,
   ModelFiles,
   ReadyMessage,
   RequestMessage,
@@ -26,7 +28,7 @@ parentPort!.postMessage({ ready: true } satisfies ReadyMessage);
 async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
   try {
     if (request.kind === 'embed') {
-      return { kind: 'embedded', answer: await embed(request.model, request.image, request.seeds) };
+      return { kind: 'embedded', answer: await embed(request) };
     }
     return { kind: 'headApplied', vectors: await applyHead(request.model, request.features, request.numRows) };
   } catch (error) {
@@ -41,10 +43,15 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
  * Decoding happens in the runtime's own threads and inference in this one, so while one picture is inferred the next
  * one, sent ahead, is being decoded.
  */
-async function embed(model: ModelFiles, image: Uint8Array, seeds: (number | null)[]): Promise<EmbedAnswer> {
+async function embed({ model, image, seeds, crop }: EmbedRequest): Promise<EmbedAnswer> {
   const started = performance.now();
-  const tensors = await preprocessViews(image, model.preprocessing, seeds, takeBuffer);
-  const decoded = performance.now();
+  let decoded = started;
+  const onDecoded = (): void => void (decoded = performance.now());
+  let box: PixelBox | undefined;
+  const onCrop = (resolved: PixelBox): void => void (box = resolved);
+  const options = { crop, onCrop, allocate: takeBuffer, onDecoded };
+  const tensors = await preprocessViews(image, model.preprocessing, seeds, options);
+  const preprocessed = performance.now();
   const { size } = model.preprocessing;
   const vectors: Float32Array[] = [];
   for (const tensor of tensors) {
@@ -53,7 +60,13 @@ async function embed(model: ModelFiles, image: Uint8Array, seeds: (number | null
     spareBuffers.push(tensor);
     vectors.push(expectUsable(vector, model));
   }
-  return { vectors, decodeMs: decoded - started, inferMs: performance.now() - decoded };
+  return {
+    vectors,
+    decodeMs: decoded - started,
+    preprocessMs: preprocessed - decoded,
+    inferMs: performance.now() - preprocessed,
+    ...(box !== undefined && { crop: box }),
+  };
 }
 
 /** Input tensors that were run and may be overwritten; as many as this thread ever had in flight. */

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { ArtifactId, ArtifactStore } from '../../contracts/artifacts.ts';
+import type { CropBox, PixelBox } from '../../contracts/crop.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { ModelSummary } from '../../contracts/model.ts';
+import type { EmbedTimings } from '../../contracts/serving.ts';
 import { viewSeeds } from '../../lib/embed/view-seeds.ts';
 import { resolveExecutionProvider } from '../compute/execution-provider.ts';
 import type { Config } from '../config/env.ts';
@@ -17,19 +19,21 @@ export interface EmbedOptions {
   priority: Priority;
   /** Vectors per picture: the plain view, then seeded augmentations. Default 1. */
   views?: number;
+  /** Only this part of each picture counts. */
+  crop?: CropBox;
   /** Drops what has not been started; the call then throws `cancelled`. */
   signal?: AbortSignal;
 }
 
 /** One picture's vectors, one per view, or why it has none. */
-export type EmbedResult =
-  { vectors: Float32Array[]; timingsMs: { queue: number; decode: number; infer: number } } | { rejected: string };
+export type EmbedResult = { vectors: Float32Array[]; timingsMs: EmbedTimings; crop?: PixelBox } | { rejected: string };
 
 /** Turns pictures into vectors on this machine's cores or GPU. A vector depends on the picture and the model alone. */
 export interface Embedder {
   /**
    * In the order given; a bad picture never stops the others, a broken machine does.
-   * @throws LookalikeError `notFound` | `cancelled` | `corruptArtifact` | `missingDependency` | `unavailable`
+   * @throws LookalikeError `notFound` | `cancelled` | `corruptArtifact` | `missingDependency` | `unavailable`;
+   * `invalidInput` when the crop leaves a picture
    */
   embed(model: ArtifactId, images: readonly Uint8Array[], options: EmbedOptions): Promise<EmbedResult[]>;
   /**
@@ -86,20 +90,21 @@ export function createEmbedder({ config, stores, logger }: EmbedderOptions): Emb
   };
 
   return {
-    async embed(id, images, { priority, views = 1, signal }) {
+    async embed(id, images, { priority, views = 1, crop, signal }) {
       const [{ files }, running] = await Promise.all([load(id), threads()]);
       return Promise.all(
         images.map(async (image): Promise<EmbedResult> => {
           const seeds = views === 1 ? [null] : viewSeeds(createHash('sha256').update(image).digest('hex'), views);
           const { answer, queueMs } = await running.run(
-            { kind: 'embed', model: files, image, seeds },
+            { kind: 'embed', model: files, image, seeds, crop },
             priority,
             signal,
           );
           if (answer.kind === 'rejected') return { rejected: answer.reason };
           if (answer.kind !== 'embedded') throw failure(answer);
-          const { vectors, decodeMs, inferMs } = answer.answer;
-          return { vectors, timingsMs: { queue: queueMs, decode: decodeMs, infer: inferMs } };
+          const { vectors, decodeMs, preprocessMs, inferMs, crop: box } = answer.answer;
+          const timingsMs = { queue: queueMs, decode: decodeMs, preprocess: preprocessMs, infer: inferMs };
+          return { vectors, timingsMs, ...(box !== undefined && { crop: box }) };
         }),
       );
     },

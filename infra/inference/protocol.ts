@@ -1,3 +1,4 @@
+import type { CropBox, PixelBox } from '../../contracts/crop.ts';
 import type { ErrorCode } from '../../contracts/errors.ts';
 import type { Preprocessing } from '../../contracts/model.ts';
 
@@ -10,15 +11,26 @@ export interface ModelFiles {
   dim: number;
 }
 
+export interface EmbedRequest {
+  kind: 'embed';
+  model: ModelFiles;
+  image: Uint8Array;
+  seeds: (number | null)[];
+  crop?: CropBox;
+}
+
 /** What one embedding thread is asked. */
 export type ThreadRequest =
-  | { kind: 'embed'; model: ModelFiles; image: Uint8Array; seeds: (number | null)[] }
-  | { kind: 'applyHead'; model: ModelFiles; features: Float32Array; numRows: number };
+  EmbedRequest | { kind: 'applyHead'; model: ModelFiles; features: Float32Array; numRows: number };
 
 export interface EmbedAnswer {
   vectors: Float32Array[];
   decodeMs: number;
+  /** From pixels to the model's input. */
+  preprocessMs: number;
   inferMs: number;
+  /** What the crop of the request meant in this picture. */
+  crop?: PixelBox;
 }
 
 /** What it answers. `rejected` is the picture's fault, `failed` is not. */

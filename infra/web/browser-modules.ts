@@ -3,7 +3,7 @@ import { createRequire, stripTypeScriptTypes } from 'node:module';
 import { dirname, extname } from 'node:path';
 
 /** Modules of lib/images that the page runs in the browser as they run here: one preprocessing, wherever a vector is made. */
-const MODULES = ['resample', 'resample-plan', 'kernels/wasm-module'] as const;
+const MODULES = ['crop', 'resample', 'resample-plan', 'kernels/wasm-module'] as const;
 
 const EXTENSION = extname(import.meta.url);
 

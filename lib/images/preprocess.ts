@@ -1,8 +1,11 @@
 import sharp from 'sharp';
+import type { CropBox, PixelBox } from '../../contracts/crop.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
 import type { Preprocessing } from '../../contracts/model.ts';
 import { planAugmentation } from './augment.ts';
+import { planCrop } from './crop.ts';
 import type { OpenedImage, Pixels } from './decode.ts';
-import { decodePixels, openImage } from './decode.ts';
+import { MAX_ASPECT_RATIO, decodePixels, openImage } from './decode.ts';
 import { planResample } from './resample-plan.ts';
 import { resample } from './resample.ts';
 
@@ -29,51 +32,89 @@ export interface View {
  * The only way from bytes to tensor, for training, batch and query alike.
  * @throws LookalikeError `imageRejected` | `unavailable`
  */
-export async function preprocess(bytes: Uint8Array, p: Preprocessing, view?: View): Promise<Float32Array> {
-  const [tensor] = await preprocessViews(bytes, p, [view?.seed ?? null]);
+export async function preprocess(
+  bytes: Uint8Array,
+  p: Preprocessing,
+  view?: View,
+  crop?: CropBox,
+): Promise<Float32Array> {
+  const [tensor] = await preprocessViews(bytes, p, [view?.seed ?? null], { crop });
   return tensor!;
 }
 
+export interface PreprocessOptions {
+  /** Of plain views, only this part of the picture counts, as if the rest were not there. */
+  crop?: CropBox;
+  /** Is told what `crop` means in this picture. */
+  onCrop?: (box: PixelBox) => void;
+  /** May hand out used buffers, of any content: fresh ones cost more than filling them (0.45 of 3 ms a picture). */
+  allocate?: (length: number) => Float32Array;
+  /** Is told when the pixels of a plain view are there, scaled where the decoder does it. */
+  onDecoded?: () => void;
+}
+
 /**
- * Several views of one picture; each equals what {@link preprocess} gives for it alone. `allocate` may hand out used
- * buffers, of any content: fresh ones cost more than filling them (0.45 of 3 ms a picture).
+ * Several views of one picture; each equals what {@link preprocess} gives for it alone.
+ * @throws LookalikeError `imageRejected` | `unavailable`; `invalidInput` when the crop leaves the picture
  */
 export async function preprocessViews(
   bytes: Uint8Array,
   p: Preprocessing,
   seeds: readonly (number | null)[],
-  allocate: (length: number) => Float32Array = (length) => new Float32Array(length),
+  { crop, onCrop, allocate = (length) => new Float32Array(length), onDecoded }: PreprocessOptions = {},
 ): Promise<Float32Array[]> {
   const image = await openImage(bytes);
+  const box = crop && pixelBoxOf(crop, image);
+  if (box !== undefined) onCrop?.(box);
   const wantsAugmented = seeds.some((seed) => seed !== null);
   const base = wantsAugmented ? await augmentationBase(image, p) : undefined;
   const length = 3 * p.size * p.size;
   return Promise.all(
     seeds.map(async (seed) =>
       seed === null
-        ? plainView(image, p, () => allocate(length))
+        ? plainView(image, p, box, () => allocate(length), onDecoded)
         : toTensor(await augmentedView(base!, p, seed), p, allocate(length)),
     ),
   );
 }
 
-async function plainView(image: OpenedImage, p: Preprocessing, allocate: () => Float32Array): Promise<Float32Array> {
-  if (Math.min(image.width, image.height) >= DECODER_SHRINKS_FROM * p.resizeShorterSide) {
-    return toTensor(await shrunkView(image, p), p, allocate());
+/** @throws LookalikeError `invalidInput` */
+function pixelBoxOf(crop: CropBox, { width, height }: OpenedImage): PixelBox {
+  const box = planCrop(crop, width, height, MAX_ASPECT_RATIO);
+  if ('problem' in box) throw new LookalikeError('invalidInput', box.problem, { width, height });
+  return box;
+}
+
+async function plainView(
+  image: OpenedImage,
+  p: Preprocessing,
+  box: PixelBox | undefined,
+  allocate: () => Float32Array,
+  onDecoded?: () => void,
+): Promise<Float32Array> {
+  const { left, top, width, height } = box ?? { left: 0, top: 0, width: image.width, height: image.height };
+  if (Math.min(width, height) >= DECODER_SHRINKS_FROM * p.resizeShorterSide) {
+    const shrunk = await shrunkView(image, p, box);
+    onDecoded?.();
+    return toTensor(shrunk, p, allocate());
   }
-  const plan = planResample(image.width, image.height, p.resizeShorterSide, p.size);
+  const plan = planResample(width, height, p.resizeShorterSide, p.size);
   const { columns, rows } = plan;
-  const region = { left: columns.first, top: rows.first, width: columns.length, height: rows.length };
+  const region = {
+    ...{ left: left + columns.first, top: top + rows.first },
+    ...{ width: columns.length, height: rows.length },
+  };
   const pixels = await decodePixels(image, p.background, (pipeline) => pipeline.extract(region));
+  onDecoded?.();
   const tensor = allocate();
   resample(pixels, plan, p, tensor);
   return tensor;
 }
 
-function shrunkView(image: OpenedImage, p: Preprocessing): Promise<Pixels> {
+function shrunkView(image: OpenedImage, p: Preprocessing, box: PixelBox | undefined): Promise<Pixels> {
   const margin = Math.floor((p.resizeShorterSide - p.size) / 2);
   return decodePixels(image, p.background, (pipeline) =>
-    pipeline
+    (box === undefined ? pipeline : pipeline.extract(box))
       .resize(p.resizeShorterSide, p.resizeShorterSide, { fit: 'cover', position: 'centre', kernel: 'cubic' })
       .extract({ left: margin, top: margin, width: p.size, height: p.size }),
   );

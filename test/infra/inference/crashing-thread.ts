@@ -10,7 +10,10 @@ parentPort!.on('message', ({ id, request }: RequestMessage) => {
   // 99 occupies the thread until the test opens the gate.
   if (byte === 99) Atomics.wait(gate, 0, 0);
   const vectors = [Float32Array.of(byte, threadId)];
-  const message: AnswerMessage = { id, answer: { kind: 'embedded', answer: { vectors, decodeMs: 0, inferMs: 0 } } };
+  const message: AnswerMessage = {
+    id,
+    answer: { kind: 'embedded', answer: { vectors, decodeMs: 0, preprocessMs: 0, inferMs: 0 } },
+  };
   parentPort!.postMessage(message);
 });
 parentPort!.postMessage({ ready: true } satisfies ReadyMessage);

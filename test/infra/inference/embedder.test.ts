@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Artifact, ArtifactStore } from '../../../contracts/artifacts.ts';
+import type { CropBox } from '../../../contracts/crop.ts';
 import { createEmbedder } from '../../../infra/inference/embedder.ts';
 import type { EmbedResult, Embedder } from '../../../infra/inference/embedder.ts';
 import { ensurePretrained, publishHeadModel } from '../../../infra/models/publish-head-model.ts';
@@ -15,6 +16,7 @@ import {
   scratchFolder,
 } from '../models/small-backbone.ts';
 import { copyFile, readFile, rm } from 'node:fs/promises';
+import sharp from 'sharp';
 import { join } from 'node:path';
 
 const DIM = 6;
@@ -119,6 +121,21 @@ describe('the embedder', () => {
     expect(vectorsOf(views!)[0]).toEqual(vectorsOf(plain!)[0]);
     expect(new Set(vectorsOf(views!).map((vector) => vector.join())).size).toBe(3);
     expect(vectorsOf(again!)).toEqual(vectorsOf(views!));
+  });
+
+  it('embeds a part of a picture as it embeds a picture of that part, and refuses a box that leaves it', async () => {
+    const { width, height } = await sharp(pictures[0]).metadata();
+    const box = { left: 3, top: 5, width: width - 9, height: height - 12 };
+    const part = await sharp(pictures[0]).extract(box).png().toBuffer();
+    const ask = (image: Buffer, crop?: CropBox) => embedder.embed(model.id, [image], { priority: 'online', crop });
+    const [[expected], [found]] = await Promise.all([ask(part), ask(pictures[0]!, { ...box, unit: 'pixel' })]);
+    expect(vectorsOf(found!)).toEqual(vectorsOf(expected!));
+    expect(found).toMatchObject({ crop: box, timingsMs: { preprocess: expect.any(Number) as number } });
+    const outside = ask(pictures[0]!, { ...box, width, unit: 'pixel' });
+    await expect(outside).rejects.toMatchObject({
+      code: 'invalidInput',
+      message: expect.stringContaining(`${width} x ${height}`) as string,
+    });
   });
 
   it('rejects a bad picture with the reason and embeds its neighbours', async () => {

@@ -144,4 +144,25 @@ describe('views', () => {
       expect(g).toBeGreaterThan(b);
     }
   });
+
+  it('of a part equal those of a picture of that part, turned upright first', async () => {
+    const upright = await gradient(640, 480).png().toBuffer();
+    const turned = await sharp(upright).rotate(270).withMetadata({ orientation: 6 }).png().toBuffer();
+    for (const box of [
+      { left: 100, top: 40, width: 250, height: 230 },
+      { left: 10, top: 0, width: 600, height: 480 },
+      { left: 639, top: 479, width: 1, height: 1 },
+    ]) {
+      const part = await sharp(upright).extract(box).png().toBuffer();
+      const expected = await preprocess(part, P);
+      for (const bytes of [upright, turned]) {
+        expect(await preprocess(bytes, P, undefined, { ...box, unit: 'pixel' })).toEqual(expected);
+      }
+      const relative = {
+        ...{ left: box.left / 640, top: box.top / 480, unit: 'relative' as const },
+        ...{ width: box.width / 640, height: box.height / 480 },
+      };
+      expect(await preprocess(turned, P, undefined, relative)).toEqual(expected);
+    }
+  });
 });
