@@ -19,6 +19,7 @@ import { ModelController } from './model/model.controller.ts';
 import { ModelService } from './model/model.service.ts';
 import {
   BLOBS,
+  CALIBRATIONS,
   DEVICE_MODELS,
   EMBEDDER,
   IMAGE_FETCHER,
@@ -37,7 +38,9 @@ import {
 import type { ApiPorts } from './ports.ts';
 import { SchedulesController } from './schedules/schedules.controller.ts';
 import { SchedulesService } from './schedules/schedules.service.ts';
+import { PageService } from './search/page.service.ts';
 import { QueryVectorService } from './search/query-vector.service.ts';
+import { RecallMonitor } from './search/recall-monitor.service.ts';
 import { SearchController } from './search/search.controller.ts';
 import { SearchService } from './search/search.service.ts';
 import { SimilarController } from './similar/similar.controller.ts';
@@ -81,6 +84,7 @@ export class ApiModule {
         { provide: TUNER, useValue: ports.tuner },
         { provide: SCHEDULER, useValue: ports.scheduler },
         { provide: SIMILAR, useValue: ports.similar },
+        { provide: CALIBRATIONS, useValue: ports.calibrations },
         { provide: SIMILAR_STARTER, useValue: ports.similarStarter },
         { provide: DEVICE_MODELS, useValue: ports.deviceModels },
         { provide: LINEAGE, useValue: ports.lineage },
@@ -95,7 +99,9 @@ export class ApiModule {
         Lifecycle,
         Metrics,
         ModelService,
+        PageService,
         QueryVectorService,
+        RecallMonitor,
         RetrainEventsService,
         SchedulesService,
         SearchService,

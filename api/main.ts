@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { lineagesOf } from '../infra/artifacts/lineage.ts';
+import { createCalibrations } from '../infra/calibration/calibrations.ts';
 import { loadConfig } from '../infra/config/env.ts';
 import type { Config } from '../infra/config/env.ts';
 import { createEmbedClient } from '../infra/data-plane/embed-client.ts';
@@ -19,6 +20,7 @@ import { Lifecycle } from './health/lifecycle.service.ts';
 import { temporalScheduler } from './schedules/temporal-scheduler.ts';
 import { routerSearcher } from './search/router-searcher.ts';
 import { DEFAULT_LIMITS, authFor } from './settings.ts';
+import type { ApiLimits } from './settings.ts';
 import { temporalSimilarStarter } from './similar/temporal-similar-starter.ts';
 import { recipes } from './training/recipes.ts';
 import { temporalRetrainer } from './training/temporal-retrainer.ts';
@@ -64,12 +66,13 @@ export async function start(config: Config, logger: Logger = createLogger(config
       tuner: temporalTuner(temporal, config, recipes),
       scheduler: temporalScheduler(temporal, config, recipes),
       similar,
+      calibrations: createCalibrations(stores.artifacts),
       similarStarter: temporalSimilarStarter(temporal, config),
       lineage: (roots) => lineagesOf(stores.artifacts, roots),
       deviceModels: createDeviceModels(stores.artifacts),
       logger,
     },
-    { auth: authFor(config.api), limits: { requestsPerMinute: config.api.requestsPerMinute } },
+    { auth: authFor(config.api), limits: limitsOf(config.api) },
   );
   opened.defer(() => drain(app));
   await app.listen(config.api.port, config.api.host);
@@ -86,6 +89,10 @@ export async function start(config: Config, logger: Logger = createLogger(config
       logger.info('the API stopped');
     },
   };
+}
+
+function limitsOf({ requestsPerMinute, slowSearchMs, recallCheckMs }: Config['api']): Partial<ApiLimits> {
+  return { requestsPerMinute, slowSearchMs, recallCheckMs };
 }
 
 async function drain(app: NestFastifyApplication): Promise<void> {

@@ -1,3 +1,5 @@
+import type { CropBox, PixelBox } from '../contracts/crop.ts';
+import type { FacetCounts } from '../contracts/facets.ts';
 import type { AttributeFilter } from '../contracts/filters.ts';
 import type { InjectionToken } from '@nestjs/common';
 import type { SearchEffort } from '../contracts/ann.ts';
@@ -5,13 +7,14 @@ import type { BlobStore } from '../contracts/artifacts.ts';
 import type { DeltaStatus } from '../contracts/changes.ts';
 import type { Registry } from '../contracts/registry.ts';
 import type { RetrainRule, RetrainSchedule, ScheduleTrigger } from '../contracts/schedules.ts';
-import type { RoutingTable } from '../contracts/serving.ts';
+import type { EmbedTimings, RoutingTable, ShardExplanation } from '../contracts/serving.ts';
 import type { LiveTraining } from '../contracts/data-parallel.ts';
 import type { RetrainConfig } from '../contracts/training.ts';
 import type { TuneOutput, TuneView } from '../contracts/tuning.ts';
 import type { SimilarConfig } from '../contracts/similar.ts';
 import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
 import type { LineageNode } from '../infra/artifacts/lineage.ts';
+import type { Calibrations } from '../infra/calibration/calibrations.ts';
 import type { Switched, SwitchWish } from '../infra/generations/promote.ts';
 import type { SimilarReader } from '../infra/similar/similar-reader.ts';
 import type { TuneRequest } from '../infra/tune/schema.ts';
@@ -29,6 +32,14 @@ export interface SearcherQuery extends SearchEffort {
   exact?: boolean;
   /** Only items that changed since the generation's snapshot. */
   changedOnly?: boolean;
+  facets?: string[];
+  facetSize?: number;
+  /** Have the shards tell how they found what they found. */
+  explain?: boolean;
+  /** Score in full precision even where codes alone would decide. */
+  exactScores?: boolean;
+  /** Nobody waits for it: index workers answer everybody else first, and it is never hedged. */
+  background?: boolean;
   minScore?: number;
   /** Answer from the shards that answer, and say so in `coverage`. */
   allowPartial?: boolean;
@@ -40,7 +51,11 @@ export interface SearcherAnswer {
   /** All hits are of this generation. */
   table: RoutingTable;
   hits: { id: string; score: number }[];
+  /** Of the facets that were asked for, in that order. */
+  facets?: FacetCounts[];
   coverage: { shardsAsked: number; shardsAnswered: number };
+  /** What became of asking each shard. */
+  shards: ShardExplanation[];
   /** `route` includes the time that `vector` took. */
   timingsMs: { route: number; search: number; merge: number };
 }
@@ -56,18 +71,20 @@ export interface Searcher {
    * @throws LookalikeError `unavailable` when a shard does not answer
    */
   deltaStatus(catalogue: string): Promise<(DeltaStatus & { generation: number }) | undefined>;
+  /** Those of several items, by id; what the generation does not hold is left out. @throws LookalikeError `unavailable` | `timeout` */
+  vectorsOf(table: RoutingTable, itemIds: readonly string[], signal: AbortSignal): Promise<Map<string, Float32Array>>;
   /** Undefined while no generation serves. */
   currentTable(catalogue: string): Promise<RoutingTable | undefined>;
 }
 
-/** Turns a picture into a vector with the named model. */
+/** Turns a picture, or a part of it, into a vector with the named model. */
 export interface Embedder {
-  /** @throws LookalikeError `imageRejected` | `unavailable` | `overloaded` | `timeout` | `cancelled` */
+  /** @throws LookalikeError `imageRejected` | `invalidInput` | `unavailable` | `overloaded` | `timeout` | `cancelled` */
   embed(
     model: string,
     bytes: Uint8Array,
-    options: { signal: AbortSignal },
-  ): Promise<{ vector: Float32Array; timingsMs: { queue: number; decode: number; infer: number } }>;
+    options: { crop?: CropBox; signal: AbortSignal },
+  ): Promise<{ vector: Float32Array; timingsMs: EmbedTimings; crop?: PixelBox }>;
 }
 
 /** Reads a picture from a URL. @throws LookalikeError `forbiddenUrl` | `imageRejected` | `unavailable` | `timeout` */
@@ -190,6 +207,7 @@ export interface ApiPorts {
   tuner: Tuner;
   scheduler: Scheduler;
   similar: SimilarReader;
+  calibrations: Calibrations;
   similarStarter: SimilarStarter;
   deviceModels: DeviceModels;
   lineage: Lineage;
@@ -208,6 +226,7 @@ export const SWITCHER = token<Switcher>('Switcher');
 export const TUNER = token<Tuner>('Tuner');
 export const SCHEDULER = token<Scheduler>('Scheduler');
 export const SIMILAR = token<SimilarReader>('SimilarReader');
+export const CALIBRATIONS = token<Calibrations>('Calibrations');
 export const SIMILAR_STARTER = token<SimilarStarter>('SimilarStarter');
 export const DEVICE_MODELS = token<DeviceModels>('DeviceModels');
 export const LINEAGE = token<Lineage>('Lineage');

@@ -6,6 +6,10 @@ export interface ApiLimits {
   imageBytes: number;
   /** A search that takes longer is given up. */
   searchDeadlineMs: number;
+  /** A search that takes longer is logged; 0: none is. */
+  slowSearchMs: number;
+  /** A live search is answered once more, exactly, not oftener than this, to measure recall; 0: never. */
+  recallCheckMs: number;
   /** Requests a minute of one key, or of one address where there is none. */
   requestsPerMinute: number;
   /** Requests a minute that change something (retraining) of one key or address. */
@@ -28,6 +32,8 @@ export const DEFAULT_LIMITS: ApiLimits = {
   bodyBytes: 15 * MEBIBYTE,
   imageBytes: 15 * MEBIBYTE,
   searchDeadlineMs: 10_000,
+  slowSearchMs: 1_000,
+  recallCheckMs: 0,
   requestsPerMinute: 6_000,
   writesPerMinute: 10,
   eventStreams: 100,

@@ -27,3 +27,15 @@ export function collectWhere(text: string, before: AttributeFilter = {}): Attrib
   }
   return { ...before, [name]: { ...bounds, [bound]: number } };
 }
+
+export type Boosts = { filter: AttributeFilter; weight: number }[];
+
+/** `--boost`, each time it is given: a condition as of `--where`, a colon, and a weight. */
+export function collectBoost(text: string, before: Boosts = []): Boosts {
+  const [, condition, weight] = /^(.+):([^:]+)$/s.exec(text) ?? [];
+  const number = Number(weight);
+  if (condition === undefined || weight === undefined || weight.trim() === '' || !Number.isFinite(number)) {
+    throw new InvalidArgumentError(`Expected a condition, a colon and a number, like brand=acme:0.1, got "${text}".`);
+  }
+  return [...before, { filter: collectWhere(condition), weight: number }];
+}

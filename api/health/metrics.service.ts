@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { DeltaStatus } from '../../contracts/changes.ts';
-import type { SearchAnswer } from '../../contracts/serving.ts';
+import type { SearchAnswer, ShardExplanation } from '../../contracts/serving.ts';
+import type { RecallCount } from '../../infra/shards/recall-of.ts';
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
@@ -55,6 +56,34 @@ export class Metrics {
     labelNames: ['catalogue', 'state'],
     registers: [this.registry],
   });
+  private readonly hedges = new Counter({
+    name: 'lookalike_search_hedges_total',
+    help: 'Shards where a slow replica was raced by another.',
+    registers: [this.registry],
+  });
+  private readonly slow = new Counter({
+    name: 'lookalike_search_slow_total',
+    help: 'Searches that took longer than LOOKALIKE_SLOW_SEARCH_MS.',
+    registers: [this.registry],
+  });
+  private readonly recallChecks = new Counter({
+    name: 'lookalike_recall_checks_total',
+    help: 'Live searches that were answered once more, exactly, by whether that could be done.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  private readonly recallExpected = new Counter({
+    name: 'lookalike_recall_expected_total',
+    help: 'True nearest (10 a search) of the checked live searches.',
+    labelNames: ['catalogue'],
+    registers: [this.registry],
+  });
+  private readonly recallFound = new Counter({
+    name: 'lookalike_recall_found_total',
+    help: 'Of the true nearest, those that the live answers held: recall@10 is this by lookalike_recall_expected_total.',
+    labelNames: ['catalogue'],
+    registers: [this.registry],
+  });
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -79,9 +108,19 @@ export class Metrics {
     this.delta.set({ catalogue, state: 'waiting' }, numWaiting);
   }
 
-  observeSearch({ timingsMs, coverage }: SearchAnswer): void {
+  observeSearch({ timingsMs, coverage }: SearchAnswer, shards: readonly ShardExplanation[], isSlow: boolean): void {
+    this.hedges.inc(shards.filter(({ isHedged }) => isHedged).length);
+    if (isSlow) this.slow.inc();
     for (const [stage, ms] of Object.entries(timingsMs)) this.stages.observe({ stage }, ms / 1000);
     this.shards.inc({ answered: 'yes' }, coverage.shardsAnswered);
     this.shards.inc({ answered: 'no' }, coverage.shardsAsked - coverage.shardsAnswered);
+  }
+
+  /** @param count undefined: it could not be checked */
+  observeRecall(catalogue: string, count: RecallCount | undefined): void {
+    this.recallChecks.inc({ outcome: count === undefined ? 'failed' : 'checked' });
+    if (count === undefined) return;
+    this.recallExpected.inc({ catalogue }, count.expected);
+    this.recallFound.inc({ catalogue }, count.found);
   }
 }

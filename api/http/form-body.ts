@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
 import type { ApiLimits } from '../settings.ts';
 
-const MAX_PARTS = 16;
+const MAX_PARTS = 64;
 const MAX_FIELD_BYTES = 1024 * 1024;
 
 /** Makes a form's body an object: files as Buffers, fields as text, a name that occurs twice as an array. */

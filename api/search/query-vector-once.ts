@@ -8,6 +8,8 @@ import type { QueryVector } from './query-vector.service.ts';
 export class QueryVectorOnce {
   /** Stages of the newest making. */
   timingsMs: QueryVector['timingsMs'] = {};
+  /** What the crop of the query meant in its picture. */
+  crop: QueryVector['crop'];
   /** All the time spent in making. */
   spentMs = 0;
   private readonly make: (table: RoutingTable) => Promise<QueryVector>;
@@ -20,9 +22,10 @@ export class QueryVectorOnce {
   async for(table: RoutingTable): Promise<Float32Array> {
     if (this.made?.generation !== table.generation) {
       const started = performance.now();
-      const { vector, timingsMs } = await this.make(table);
+      const { vector, timingsMs, crop } = await this.make(table);
       this.spentMs += performance.now() - started;
       this.timingsMs = timingsMs;
+      this.crop = crop;
       this.made = { generation: table.generation, vector };
     }
     return this.made.vector;

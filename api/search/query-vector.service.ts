@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BlobStore } from '../../contracts/artifacts.ts';
+import type { CropBox, PixelBox } from '../../contracts/crop.ts';
 import { LookalikeError, assertNever } from '../../contracts/errors.ts';
 import type { Registry } from '../../contracts/registry.ts';
-import type { RoutingTable } from '../../contracts/serving.ts';
+import type { EmbedTimings, RoutingTable } from '../../contracts/serving.ts';
 import { itemNotFound } from '../catalogue/item-not-found.ts';
 import { requirePicture } from '../catalogue/picture-type.ts';
 import { BLOBS, EMBEDDER, IMAGE_FETCHER, REGISTRY, SEARCHER } from '../ports.ts';
@@ -12,7 +13,9 @@ import type { SearchInput, SearchQuery } from './search-input.ts';
 
 export interface QueryVector {
   vector: Float32Array;
-  timingsMs: { fetch?: number; queue?: number; decode?: number; infer?: number };
+  timingsMs: Partial<EmbedTimings> & { fetch?: number };
+  /** What the crop of the query meant in its picture. */
+  crop?: PixelBox;
 }
 
 /** Turns what somebody looks for into a vector of the serving model. */
@@ -55,7 +58,7 @@ export class QueryVectorService {
       vectorsOf(lessLike),
     ]);
     const vector = refineVector(asked === null ? wanted : [asked.vector, ...wanted], unwanted);
-    return { vector, timingsMs: asked?.timingsMs ?? {} };
+    return { vector, timingsMs: asked?.timingsMs ?? {}, ...(asked?.crop && { crop: asked.crop }) };
   }
 
   private async ofQuery(
@@ -70,13 +73,13 @@ export class QueryVectorService {
       case 'item':
         return await this.ofItem(table, query.id, signal);
       case 'image':
-        return await this.ofPicture(table, query.bytes, signal);
+        return await this.ofPicture(table, query.bytes, signal, query.crop);
       case 'imageUrl': {
         const started = performance.now();
         const bytes = await this.fetchImage(query.url, signal);
         const fetch = performance.now() - started;
-        const { vector, timingsMs } = await this.ofPicture(table, bytes, signal);
-        return { vector, timingsMs: { fetch, ...timingsMs } };
+        const { timingsMs, ...embedded } = await this.ofPicture(table, bytes, signal, query.crop);
+        return { ...embedded, timingsMs: { fetch, ...timingsMs } };
       }
       default:
         return assertNever(query);
@@ -92,9 +95,14 @@ export class QueryVectorService {
     return await this.ofPicture(table, await this.blobs.get(item.image), signal);
   }
 
-  private async ofPicture(table: RoutingTable, bytes: Buffer, signal: AbortSignal): Promise<QueryVector> {
+  private async ofPicture(
+    table: RoutingTable,
+    bytes: Buffer,
+    signal: AbortSignal,
+    crop?: CropBox,
+  ): Promise<QueryVector> {
     requirePicture(bytes);
-    return await this.embedder.embed(table.model, bytes, { signal });
+    return await this.embedder.embed(table.model, bytes, { crop, signal });
   }
 }
 

@@ -16,6 +16,7 @@ export function routerSearcher(router: Router): Searcher {
         throw error;
       }
     },
+    vectorsOf: (table, itemIds, signal) => router.vectorsOf(table, itemIds, { signal }),
     deltaStatus: (catalogue) => orNothing(router.deltaStatus(catalogue)),
     currentTable: (catalogue) => orNothing(router.currentTable(catalogue)),
   };

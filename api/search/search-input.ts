@@ -2,22 +2,31 @@ import { createParamDecorator } from '@nestjs/common';
 import type { ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { SearchEffort } from '../../contracts/ann.ts';
+import type { CropBox } from '../../contracts/crop.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
 import { EFFORT_NAMES } from '../../infra/shards/search-effort.ts';
 import { ValidationError, validate } from '../validation.ts';
 import { decodeBase64 } from './base64.ts';
-import { SearchFields } from './search.dto.ts';
+import { checkRerank } from './rerank-page.ts';
+import { SearchFields, SearchParams } from './search.dto.ts';
 
 /** What to look for. */
 export type SearchQuery =
-  | { kind: 'image'; bytes: Buffer }
-  | { kind: 'imageUrl'; url: string }
+  | { kind: 'image'; bytes: Buffer; crop?: CropBox }
+  | { kind: 'imageUrl'; url: string; crop?: CropBox }
   | { kind: 'item'; id: string }
   /** Nothing but `moreLike`. */
   | { kind: 'examples' }
   /** `model` made it, as far as the caller says. */
   | { kind: 'vector'; vector: Float32Array; model?: string };
+
+/** Items that meet all of it rank higher by `weight`, or lower by a negative one. */
+export interface Boost {
+  category?: string;
+  filter?: AttributeFilter;
+  weight: number;
+}
 
 /** A search as the service understands it. */
 export interface SearchInput extends SearchEffort {
@@ -29,14 +38,38 @@ export interface SearchInput extends SearchEffort {
   category?: string;
   filter?: AttributeFilter;
   minScore?: number;
+  /** That query and hit show the same product. */
+  minProbability?: number;
+  exactScores?: boolean;
+  /** 0..1: how much unlikeness to the hits before counts against likeness to the query. */
+  diversity?: number;
+  /** Cosine from which on two hits count as one. */
+  nearDuplicateScore?: number;
+  boosts?: Boost[];
+  /** Candidates that are re-ranked. */
+  rerankDepth?: number;
+  /** `category`, `label` or an attribute: the answer holds the best of each group. */
+  groupBy?: string;
+  /** Items told of each group. Default 1. */
+  groupSize?: number;
+  /** `category` or attributes. */
+  facets?: string[];
+  facetSize?: number;
+  /** Of the answer that this one continues. */
+  cursor?: string;
   exact: boolean;
+  /** Tell how the answer came to be. */
+  explain?: boolean;
   allowPartial: boolean;
+  /** The caller waits no longer. */
+  timeoutMs?: number;
 }
 
 /** Injects the search that a JSON body or a form describes. */
 export const SearchBody = createParamDecorator((_: unknown, context: ExecutionContext): SearchInput => {
   const request = context.switchToHttp().getRequest<FastifyRequest>();
-  return parseSearch(request.body, request.isMultipart());
+  const { explain } = validate(SearchParams, request.query);
+  return { ...parseSearch(request.body, request.isMultipart()), explain };
 });
 
 const KINDS = ['image', 'imageBase64', 'imageUrl', 'itemId', 'vector'] as const;
@@ -47,11 +80,11 @@ const KINDS = ['image', 'imageBase64', 'imageUrl', 'itemId', 'vector'] as const;
  */
 export function parseSearch(body: unknown, isForm: boolean): SearchInput {
   const { image, fields } = isForm ? readForm(body) : { image: undefined, fields: body };
-  const { imageBase64, imageUrl, itemId, vector, model, ...options } = validate(SearchFields, fields);
+  const { imageBase64, imageUrl, itemId, vector, model, crop, ...options } = validate(SearchFields, fields);
   const queries: SearchQuery[] = [];
-  if (image !== undefined) queries.push({ kind: 'image', bytes: image });
-  if (imageBase64 !== undefined) queries.push({ kind: 'image', bytes: decodeBase64('imageBase64', imageBase64) });
-  if (imageUrl !== undefined) queries.push({ kind: 'imageUrl', url: imageUrl });
+  if (image !== undefined) queries.push({ kind: 'image', bytes: image, crop });
+  if (imageBase64 !== undefined) queries.push({ kind: 'image', bytes: decodeBase64('imageBase64', imageBase64), crop });
+  if (imageUrl !== undefined) queries.push({ kind: 'imageUrl', url: imageUrl, crop });
   if (itemId !== undefined) queries.push({ kind: 'item', id: itemId });
   if (vector !== undefined) queries.push({ kind: 'vector', vector: toFloat32(vector), model });
   if (queries.length === 0 && (options.moreLike ?? []).length > 0) queries.push({ kind: 'examples' });
@@ -66,6 +99,10 @@ export function parseSearch(body: unknown, isForm: boolean): SearchInput {
   if (model !== undefined && query.kind !== 'vector') {
     throw new ValidationError([{ field: 'model', expected: 'left out (it goes with `vector`)', got: model }]);
   }
+  if (crop !== undefined && query.kind !== 'image' && query.kind !== 'imageUrl') {
+    throw new ValidationError([{ field: 'crop', expected: 'left out (it goes with a picture)', got: 'a box' }]);
+  }
+  checkRerank(options);
   return { query, ...options };
 }
 
@@ -82,10 +119,21 @@ function readForm(body: unknown): { image: Buffer | undefined; fields: Record<st
     'lessLike',
     'k',
     'filter',
+    'crop',
     'minScore',
+    'minProbability',
+    'exactScores',
+    'diversity',
+    'nearDuplicateScore',
+    'boosts',
+    'rerankDepth',
     'exact',
     'allowPartial',
+    'timeoutMs',
     'vector',
+    'groupSize',
+    'facets',
+    'facetSize',
     ...EFFORT_NAMES,
   ]) {
     if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);

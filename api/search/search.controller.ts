@@ -1,7 +1,8 @@
 import { Controller, HttpCode, Inject, Param, Post } from '@nestjs/common';
-import { ApiBody, ApiConsumes, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiConsumes, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 import { Access } from '../auth/access.ts';
+import { RequestId } from '../http/request-id.ts';
 import { RequestSignal } from '../http/request-signal.ts';
 import { SearchBody } from './search-input.ts';
 import type { SearchInput } from './search-input.ts';
@@ -22,13 +23,15 @@ export class SearchController {
   @Access('read', { form: true })
   @ApiOperation({ summary: 'Items that look like a picture, an item or a vector.' })
   @ApiConsumes('application/json', 'multipart/form-data')
+  @ApiQuery({ name: 'explain', required: false, type: Boolean, description: 'Tell how the answer came to be.' })
   @ApiBody({ type: SearchRequestDto })
   @ApiOkResponse({ type: SearchAnswerDto })
   search(
     @Param('catalogue') catalogue: string,
     @SearchBody() input: SearchInput,
     @RequestSignal() signal: AbortSignal,
+    @RequestId() requestId: string,
   ): Promise<SearchAnswer> {
-    return this.service.search(catalogue, input, signal);
+    return this.service.search(catalogue, input, signal, requestId);
   }
 }

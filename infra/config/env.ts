@@ -37,6 +37,10 @@ const Env = z.object({
   LOOKALIKE_PORT: port.default(7700),
   /** Requests a minute that the API takes from one key, or from one address where there is none. */
   LOOKALIKE_RATE_LIMIT: z.coerce.number().int().min(1).default(6000),
+  /** Searches that take so many milliseconds are logged with their stages; 0: none. */
+  LOOKALIKE_SLOW_SEARCH_MS: z.coerce.number().int().min(0).default(1000),
+  /** Milliseconds between two live searches that are answered once more, exactly, to measure recall; 0: never. */
+  LOOKALIKE_RECALL_CHECK_MS: z.coerce.number().int().min(0).default(5000),
   /** `on` demands API keys on loopback too. */
   LOOKALIKE_AUTH: z.enum(['auto', 'on']).default('auto'),
   /** The key that `lookalike search` shows an API that demands one. */
@@ -95,7 +99,15 @@ export interface Config {
         /** Bytes that local copies of files may take, about. */
         cacheBytes: number;
       };
-  api: { host: string; port: number; auth: 'auto' | 'on'; key: string | null; requestsPerMinute: number };
+  api: {
+    host: string;
+    port: number;
+    auth: 'auto' | 'on';
+    key: string | null;
+    requestsPerMinute: number;
+    slowSearchMs: number;
+    recallCheckMs: number;
+  };
   temporal: {
     address: string | null;
     /** A profile of temporal.toml; without one that file is not read, so that it cannot redirect a local run. */
@@ -134,6 +146,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
       port: raw.LOOKALIKE_PORT,
       auth: raw.LOOKALIKE_AUTH,
       requestsPerMinute: raw.LOOKALIKE_RATE_LIMIT,
+      slowSearchMs: raw.LOOKALIKE_SLOW_SEARCH_MS,
+      recallCheckMs: raw.LOOKALIKE_RECALL_CHECK_MS,
       key: raw.LOOKALIKE_API_KEY ?? null,
     },
     temporal: {

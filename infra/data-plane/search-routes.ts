@@ -2,9 +2,11 @@ import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
 import type { DeltaStatus } from '../../contracts/changes.ts';
 import { errorMessage, LookalikeError } from '../../contracts/errors.ts';
+import { FACET_LIMITS } from '../../contracts/facets.ts';
 import type { ShardSearchResponse, ShardVectorsResponse } from '../../contracts/serving.ts';
 import { FilterSchema } from '../filters/filter-schema.ts';
 import { EFFORT_FIELDS } from '../shards/search-effort.ts';
+import { BackgroundTurns } from './background-turns.ts';
 import type { HeldShards } from './held-shards.ts';
 import type { HostRequest } from './http-host.ts';
 import { decodeVector, encodeVector } from './vector-base64.ts';
@@ -21,6 +23,10 @@ const SearchBody = z.strictObject({
   filter: FilterSchema.optional(),
   exact: z.boolean().optional(),
   changedOnly: z.boolean().optional(),
+  explain: z.boolean().optional(),
+  exactScores: z.boolean().optional(),
+  background: z.boolean().optional(),
+  facets: z.array(z.string()).max(FACET_LIMITS.facets).optional(),
   ...EFFORT_FIELDS,
 });
 /** Also no ids at all: a probe of a shard that holds no item. */
@@ -31,14 +37,24 @@ export type LoadCounter = BigInt64Array<SharedArrayBuffer>;
 
 /** `POST /shards/{artifact}/search`, `…/vectors`, `…/delta`, `GET /health`; see contracts/serving.ts. */
 export function createSearchRoutes(shards: HeldShards, load: LoadCounter): (request: HostRequest) => Promise<object> {
+  const turns = new BackgroundTurns(() => Number(load[1]));
   const search = (artifact: string, request: HostRequest): Promise<ShardSearchResponse> =>
     shards.use(artifact, async (shard) => {
-      const { vector, ...query } = await readJson(request, SearchBody);
+      const { vector, facets: names, explain, background, ...query } = await readJson(request, SearchBody);
       const decoded = decodeVector(vector);
       if (request.signal.aborted) throw new LookalikeError('cancelled', 'The router has hung up.');
       const start = performance.now();
-      const hits = shard.search({ ...query, vector: decoded });
-      return { artifact, size: shard.size, hits, searchMs: performance.now() - start };
+      if (background === true) {
+        const hits = await turns.take(request.signal, (pause) =>
+          shard.searchInTurns({ ...query, vector: decoded }, pause),
+        );
+        return { artifact, size: shard.size, hits, searchMs: performance.now() - start };
+      }
+      const { hits, explanation } = shard.answer({ ...query, vector: decoded });
+      const searchMs = performance.now() - start;
+      const facets = names === undefined ? {} : { facets: shard.facets(names, query) };
+      const told = explain === true && { explanation };
+      return { artifact, size: shard.size, hits, searchMs, ...facets, ...told };
     });
 
   const vectors = (artifact: string, request: HostRequest): Promise<ShardVectorsResponse> =>

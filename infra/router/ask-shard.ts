@@ -16,6 +16,19 @@ export interface AskShard {
   /** When to give up, on the clock of performance.now(). */
   deadline: number;
   signal?: AbortSignal;
+  /** Nobody waits: no second replica is asked because the first is slow, and slowness says nothing of the replica. */
+  background?: boolean;
+}
+
+/** An answer, and how it was come by. */
+export interface Asked {
+  answer: unknown;
+  replica: ShardEndpoint;
+  /** Replicas that were asked. */
+  numAsked: number;
+  /** One that was slow was raced by another. */
+  isHedged: boolean;
+  ms: number;
 }
 
 /** The caller's own mistakes: every replica would say the same. */
@@ -26,8 +39,8 @@ const FINAL = new Set<ErrorCode>(['invalidInput', 'dimensionMismatch', 'nonFinit
  * this shard usually is, is raced by another; losers are called off.
  * @throws LookalikeError the caller's mistake; else `notFound` when a replica no longer holds the artefact; else the last failure
  */
-export function askShard(ask: AskShard): Promise<unknown> {
-  const { client, hedging, shardName, verb, body, deadline, signal } = ask;
+export function askShard(ask: AskShard): Promise<Asked> {
+  const { client, hedging, shardName, verb, body, deadline, signal, background = false } = ask;
   const waiting = client.rank(ask.replicas);
   if (waiting.length === 0) {
     return Promise.reject(
@@ -36,25 +49,29 @@ export function askShard(ask: AskShard): Promise<unknown> {
   }
   const over = new AbortController();
   const calledOff = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
-  const hedgeDelay = hedging.delayMs(shardName);
+  const hedgeDelay = background ? Infinity : hedging.delayMs(shardName);
   const running = new Set<ShardEndpoint>();
   let hedge: NodeJS.Timeout | undefined;
   let failure: LookalikeError | undefined;
+  const asked = performance.now();
+  let numAsked = 0;
+  let isHedged = false;
 
-  return new Promise<unknown>((resolve, reject) => {
+  return new Promise<Asked>((resolve, reject) => {
     const startNext = (): void => {
       const replica = waiting.shift();
       if (replica === undefined) return;
       running.add(replica);
+      numAsked++;
       const start = performance.now();
       const path = `/shards/${replica.artifact}/${verb}`;
-      client.post(replica.url, path, body, { timeoutMs: deadline - start, signal: calledOff }).then(
+      client.post(replica.url, path, body, { timeoutMs: deadline - start, signal: calledOff, background }).then(
         (answer) => {
           running.delete(replica);
-          hedging.record(shardName, performance.now() - start);
+          if (!background) hedging.record(shardName, performance.now() - start);
           // Whoever is still silent now has lost a race that it was given a head start in.
           for (const loser of running) client.avoid(loser.url);
-          resolve(answer);
+          resolve({ answer, replica, numAsked, isHedged, ms: performance.now() - asked });
         },
         (error: unknown) => {
           running.delete(replica);
@@ -65,9 +82,10 @@ export function askShard(ask: AskShard): Promise<unknown> {
         },
       );
       clearTimeout(hedge);
-      if (waiting.length > 0) {
+      if (waiting.length > 0 && !background) {
         hedge = setTimeout(() => {
           hedging.spend();
+          isHedged = true;
           startNext();
         }, hedgeDelay);
       }

@@ -2,19 +2,23 @@ import { z } from 'zod';
 import type { SearchEffort } from '../../contracts/ann.ts';
 import type { DeltaStatus } from '../../contracts/changes.ts';
 import { isLookalikeError, LookalikeError } from '../../contracts/errors.ts';
+import type { FacetCounts } from '../../contracts/facets.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
 import type { RoutingStore } from '../../contracts/registry.ts';
-import type { RoutingTable, SearchAnswer, ShardSearchRequest } from '../../contracts/serving.ts';
+import type { RoutingTable, SearchAnswer, ShardExplanation, ShardSearchRequest } from '../../contracts/serving.ts';
 import { mergeTopK } from '../../lib/ann/merge.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
 import { shardOf } from '../../lib/ann/shard-of.ts';
+import { mergeFacets } from '../../lib/filters/facets.ts';
 import { createHostClient } from '../data-plane/host-client.ts';
 import { decodeVector, encodeVector } from '../data-plane/vector-base64.ts';
 import { effortOf } from '../shards/search-effort.ts';
 import type { Logger } from '../log/logger.ts';
 import { askShard } from './ask-shard.ts';
 import { deltaStatus } from './delta-status.ts';
+import type { Asked } from './ask-shard.ts';
 import { HedgePolicy } from './hedge-policy.ts';
+import { gather } from './shard-replies.ts';
 import { TableWatch } from './table-watch.ts';
 
 export interface RouterQuery extends SearchEffort {
@@ -31,6 +35,15 @@ export interface RouterQuery extends SearchEffort {
   exact?: boolean;
   /** Only items that changed since the generation's snapshot. */
   changedOnly?: boolean;
+  /** `category` or attributes: the `facetSize` (default 10) commonest values of each, over all that may be found. */
+  facets?: string[];
+  facetSize?: number;
+  /** Have the shards tell how they found what they found. */
+  explain?: boolean;
+  /** Score in full precision even where codes alone would decide. */
+  exactScores?: boolean;
+  /** Nobody waits for this exact search: hosts answer everybody else first, and it is never hedged. */
+  background?: boolean;
   /** Leave out hits that score less. */
   minScore?: number;
   /** Answer from the shards that answer, and say so in `coverage`. */
@@ -44,7 +57,11 @@ export interface RouterAnswer {
   table: RoutingTable;
   /** Score descending, then id ascending; all of one generation. */
   hits: ScoredId[];
+  /** Of the facets that were asked for, in that order. */
+  facets?: FacetCounts[];
   coverage: SearchAnswer['coverage'];
+  /** What became of asking each shard. */
+  shards: ShardExplanation[];
   timingsMs: { route: number; search: number; merge: number };
 }
 
@@ -69,19 +86,25 @@ export interface Router {
    * @throws LookalikeError `notFound` when nothing serves; `unavailable` when no replica of a shard answers
    */
   deltaStatus(catalogue: string): Promise<DeltaStatus & { generation: number }>;
+  /**
+   * Stored vectors of the table's generation by item; ids that it does not hold are left out.
+   * @throws LookalikeError `unavailable` when a shard of theirs does not answer; `timeout`; `cancelled`
+   */
+  vectorsOf(
+    table: RoutingTable,
+    itemIds: readonly string[],
+    options?: { signal?: AbortSignal; deadlineMs?: number },
+  ): Promise<Map<string, Float32Array>>;
   /** @throws LookalikeError `notFound` when nothing serves */
   currentTable(catalogue: string): Promise<RoutingTable>;
   close(): Promise<void>;
 }
 
 const DEFAULT_DEADLINE_MS = 2000;
+const DEFAULT_FACET_SIZE = 10;
 /** Tables tried per query: one, a fresh one after a switch, and one more for a switch right after that. */
 const MAX_ATTEMPTS = 3;
 
-const SearchResponse = z.object({
-  artifact: z.string(),
-  hits: z.array(z.object({ id: z.string(), score: z.number() })),
-});
 const VectorsResponse = z.object({ vectors: z.record(z.string(), z.string()) });
 
 export interface RouterOptions {
@@ -115,7 +138,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
     verb: 'search' | 'vectors',
     body: string,
     limits: Limits,
-  ): Promise<unknown> {
+  ): Promise<Asked> {
     const replicas = table.endpoints.filter((each) => each.shard === shard);
     const shardName = `shard ${shard} of "${table.catalogue}"`;
     try {
@@ -151,17 +174,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
 
   return {
     async search(query) {
-      const {
-        catalogue,
-        vector,
-        model,
-        category,
-        filter,
-        exact,
-        changedOnly,
-        minScore = -Infinity,
-        allowPartial = false,
-      } = query;
+      const { catalogue, vector, model, minScore = -Infinity, allowPartial = false } = query;
       checkK(query.k);
       const start = performance.now();
       const limits = limitsOf(query, start);
@@ -173,23 +186,26 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
         }
         const values = typeof vector === 'function' ? await vector(table) : vector;
         checkQuery(values, table.dim);
-        const asks = { vector: encodeVector(values), k: query.k, category, filter, exact, changedOnly };
-        const request: ShardSearchRequest = { ...asks, ...effortOf(query) };
-        const body = JSON.stringify(request);
+        const { k, category, filter, exact, exactScores, changedOnly, facets, explain, background } = query;
+        const limited = { category, filter, exact, exactScores, changedOnly };
+        const asks = { k, ...limited, facets, explain, background, ...effortOf(query) };
+        const body = JSON.stringify({ vector: encodeVector(values), ...asks } satisfies ShardSearchRequest);
         const scattered = performance.now();
         const asked = Array.from({ length: table.numShards }, (_, shard) => ask(table, shard, 'search', body, limits));
-        const { lists, failure } = allowPartial
-          ? await settle(asked)
-          : { lists: await Promise.all(asked), failure: undefined };
+        const { answers, shards, failure } = await gather(asked, allowPartial);
         const gathered = performance.now();
-        const found = lists.map((list) => SearchResponse.parse(list).hits);
-        const hits = mergeTopK(found, query.k).filter((hit) => hit.score >= minScore);
+        const lists = answers.map(({ hits }) => hits);
+        const hits = mergeTopK(lists, k).filter((hit) => hit.score >= minScore);
+        const counts = facets?.map((name, i) => {
+          const told = answers.flatMap((one) => one.facets?.[i] ?? []);
+          return mergeFacets(name, told, query.facetSize ?? DEFAULT_FACET_SIZE);
+        });
         const merge = performance.now() - gathered;
-        const coverage = { shardsAsked: table.numShards, shardsAnswered: lists.length };
+        const coverage = { shardsAsked: table.numShards, shardsAnswered: answers.length };
         const timingsMs = { route: scattered - start, search: gathered - scattered, merge };
-        const answer = { table, hits, coverage, timingsMs };
+        const answer = { table, hits, ...(counts && { facets: counts }), coverage, shards, timingsMs };
         if (failure === undefined) return answer;
-        if (lists.length > 0) partial = answer;
+        if (answers.length > 0) partial = answer;
         throw failure;
       };
       try {
@@ -205,7 +221,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
       const limits = limitsOf(options, performance.now());
       const read = async (table: RoutingTable): Promise<{ table: RoutingTable; vector: Float32Array }> => {
         const shard = shardOf(itemId, table.numShards);
-        const answer = await ask(table, shard, 'vectors', JSON.stringify({ ids: [itemId] }), limits);
+        const { answer } = await ask(table, shard, 'vectors', JSON.stringify({ ids: [itemId] }), limits);
         const vector = VectorsResponse.parse(answer).vectors[itemId];
         if (vector === undefined) throw new NotIndexed(itemId, table);
         return { table, vector: decodeVector(vector) };
@@ -214,6 +230,16 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
     },
 
     deltaStatus: async (catalogue) => deltaStatus(client, await watch(catalogue).table()),
+
+    async vectorsOf(table, itemIds, options = {}) {
+      const limits = limitsOf(options, performance.now());
+      const byShard = Map.groupBy(itemIds, (id) => shardOf(id, table.numShards));
+      const asked = [...byShard].map(async ([shard, ids]) => {
+        const { answer } = await ask(table, shard, 'vectors', JSON.stringify({ ids }), limits);
+        return Object.entries(VectorsResponse.parse(answer).vectors);
+      });
+      return new Map((await Promise.all(asked)).flat().map(([id, vector]) => [id, decodeVector(vector)]));
+    },
 
     currentTable: (catalogue) => watch(catalogue).table(),
 
@@ -227,6 +253,7 @@ export function createRouter({ routing, token, logger }: RouterOptions): Router 
 interface Limits {
   deadline: number;
   signal?: AbortSignal;
+  background?: boolean;
 }
 
 /** The host answered, and the item is not there: no other table will help. */
@@ -237,20 +264,9 @@ class NotIndexed extends LookalikeError {
   }
 }
 
-function limitsOf(query: { deadlineMs?: number; signal?: AbortSignal }, start: number): Limits {
-  return { deadline: start + (query.deadlineMs ?? DEFAULT_DEADLINE_MS), signal: query.signal };
-}
-
-/** What each shard said, with the failure of those that said nothing. @throws the caller's own mistake */
-async function settle(asked: Promise<unknown>[]): Promise<{ lists: unknown[]; failure: LookalikeError | undefined }> {
-  const lists: unknown[] = [];
-  let failure: LookalikeError | undefined;
-  for (const each of await Promise.allSettled(asked)) {
-    if (each.status === 'fulfilled') lists.push(each.value);
-    else if (isLookalikeError(each.reason) && each.reason.retryable) failure = each.reason;
-    else throw each.reason;
-  }
-  return { lists, failure };
+function limitsOf(query: Pick<RouterQuery, 'deadlineMs' | 'signal' | 'background'>, start: number): Limits {
+  const { deadlineMs = DEFAULT_DEADLINE_MS, signal, background } = query;
+  return { deadline: start + deadlineMs, signal, background };
 }
 
 function isSame(a: RoutingTable, b: RoutingTable): boolean {

@@ -1,10 +1,18 @@
 import type { DeltaStatus } from '../../contracts/changes.ts';
+import type { ShardFacet } from '../../contracts/facets.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import { createBitmap } from '../../lib/ann/bitmap.ts';
+import type { ShardSearchExplanation } from '../../contracts/serving.ts';
+import { createBitmap, hasBit, setBit } from '../../lib/ann/bitmap.ts';
+import { mergeTopK } from '../../lib/ann/merge.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
 import { MutableIndex } from '../../lib/ann/mutable/mutable-index.ts';
+import { shardFacet } from '../../lib/filters/facets.ts';
 import { matchesFilter } from '../../lib/filters/matches-filter.ts';
+import { textsOf } from '../../lib/filters/values.ts';
 import type { Shard, ShardQuery } from './shard.ts';
+
+/** Rows of one turn of a search in the background: a few milliseconds. */
+const TURN_ROWS = 16_384;
 
 /** What became of an item of a shard since the shard was built. */
 export type ShardChange =
@@ -71,19 +79,74 @@ export class LiveShard {
 
   /** Best first. @throws LookalikeError as `Shard.search` */
   search(query: LiveShardQuery): ScoredId[] {
+    return this.answer(query).hits;
+  }
+
+  /** As `search`, and how it was found. */
+  answer(query: LiveShardQuery): { hits: ScoredId[]; explanation: ShardSearchExplanation } {
     const { vector, category, filter, k, exact, signal, changedOnly = false, ...effort } = query;
     const options = { k, exact, signal, ...this.shard.effortFor(effort) };
     const base = changedOnly ? createBitmap(this.shard.ids.length) : this.shard.allowedBy({ category, filter });
-    if (base === undefined) return this.#index.search(vector, options);
-    const added = (id: string): boolean => {
+    const allowed = base && { base, added: this.#isAdded({ category, filter }) };
+    const { hits, ...how } = this.#index.answer(vector, { ...options, allowed });
+    return { hits, explanation: { spec: this.shard.index.spec, ...how } };
+  }
+
+  /**
+   * As `search` with `exact`, in turns of a few milliseconds with `pause` between them, so that others are answered meanwhile. What changes
+   * between two turns may be missed. @throws LookalikeError as `search`, and what `pause` throws
+   */
+  async searchInTurns(
+    { vector, k, category, filter }: Pick<LiveShardQuery, 'vector' | 'k' | 'category' | 'filter'>,
+    pause: () => Promise<void>,
+  ): Promise<ScoredId[]> {
+    const wanted = this.shard.allowedBy({ category, filter });
+    const numRows = this.shard.ids.length;
+    let best = this.search({ vector, k, category, filter, exact: true, changedOnly: true });
+    for (let from = 0; from < numRows; from += TURN_ROWS) {
+      if (from > 0) await pause();
+      const base = rowRange(from, Math.min(numRows, from + TURN_ROWS), numRows, wanted);
+      const allowed = { base, added: () => false };
+      best = mergeTopK([best, this.#index.search(vector, { k, exact: true, allowed })], k);
+    }
+    return best;
+  }
+
+  /**
+   * In the order asked, counts of the values of `category` or of attributes, over all items that a search with this category and filter may find.
+   * @throws LookalikeError `conflict` when the shard was built before attributes were kept
+   */
+  facets(names: readonly string[], among: Pick<ShardQuery, 'category' | 'filter'>): ShardFacet[] {
+    const isAdded = this.#isAdded(among);
+    const added = [...this.#changed].filter(([id]) => isAdded(id)).map(([, item]) => item);
+    const counted = this.shard.countValues(names, this.#index.liveRows(this.shard.allowedBy(among)));
+    return names.map((name, i) => {
+      const counts = new Map(counted[i]);
+      for (const { category, attributes } of added) {
+        const own = name === 'category' ? category : Object.hasOwn(attributes, name) ? attributes[name] : null;
+        for (const value of new Set(textsOf(own))) counts.set(value, (counts.get(value) ?? 0) + 1);
+      }
+      return shardFacet(counts);
+    });
+  }
+
+  /** Of items that changed. */
+  #isAdded({ category, filter = {} }: Pick<ShardQuery, 'category' | 'filter'>): (id: string) => boolean {
+    return (id) => {
       const item = this.#changed.get(id)!;
-      return (category === undefined || item.category === category) && matchesFilter(filter ?? {}, item.attributes);
+      return (category === undefined || item.category === category) && matchesFilter(filter, item.attributes);
     };
-    return this.#index.search(vector, { ...options, allowed: { base, added } });
   }
 
   /** Stored vectors by item id; ids that are not here are left out. */
   vectors(ids: readonly string[]): Map<string, Float32Array> {
     return new Map(ids.filter((id) => this.#index.has(id)).map((id) => [id, this.#index.get(id)]));
   }
+}
+
+/** The rows [from, to) that are allowed. */
+function rowRange(from: number, to: number, size: number, allowed: Uint32Array | undefined): Uint32Array {
+  const range = createBitmap(size);
+  for (let row = from; row < to; row++) if (allowed === undefined || hasBit(allowed, row)) setBit(range, row);
+  return range;
 }

@@ -2,6 +2,7 @@ import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchEffort, ShardSu
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
 import type { JsonObject } from '../../contracts/json.ts';
+import { hasBit } from '../../lib/ann/bitmap.ts';
 import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
 import { AttributeColumns } from '../../lib/filters/attribute-columns.ts';
@@ -16,6 +17,8 @@ export interface ShardQuery extends SearchEffort {
   filter?: AttributeFilter;
   /** Compare with every row, whatever the index kind. */
   exact?: boolean;
+  /** Score in full precision even where codes alone would decide. */
+  exactScores?: boolean;
   signal?: AbortSignal;
 }
 
@@ -30,9 +33,14 @@ export interface Shard {
   /** The rows of a category with such attributes; undefined: all of them. @throws LookalikeError `conflict` when it holds no attributes */
   allowedBy(filters: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined;
   /** What the index is asked, so that its scores can be merged with others'. */
-  effortFor(effort: SearchEffort): SearchEffort;
+  effortFor(effort: Pick<ShardQuery, keyof SearchEffort | 'exactScores'>): SearchEffort;
   /** Best first. @throws LookalikeError `invalidInput` | `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: ShardQuery): { hits: ScoredId[]; plan: Neighbours['plan'] };
+  /**
+   * In the order asked, how many of the rows (absent: of all) have each value of `category` or of an attribute.
+   * @throws LookalikeError `conflict` when the shard was built before attributes were kept
+   */
+  countValues(names: readonly string[], rows: Uint32Array | undefined): [value: string, count: number][][];
   /** Categories in row order. */
   readonly categories: readonly (string | null)[];
   /** Rows nearest to each query (f32 [numQueries, dim]). @throws LookalikeError as `search` */
@@ -79,18 +87,16 @@ export async function openShard(
   // Made when it is asked for: a host that takes changes knows its rows by itself.
   let rows: Map<string, number> | undefined;
   const rowOf = (id: string): number | undefined => (rows ??= new Map(ids.map((one, row) => [one, row]))).get(id);
-  const effortFor = (effort: SearchEffort): SearchEffort => ({
-    ...effortOf(effort),
-    ...comparable(index.spec, effort),
-  });
+  const effortFor: Shard['effortFor'] = (effort) => ({ ...effortOf(effort), ...comparable(index.spec, effort) });
+  const keptAttributes = (): AttributeColumns => {
+    if (attributes !== undefined) return attributes;
+    const message = `Expected shard ${artifact} to hold attributes, but it was built before they were kept. Run \`lookalike retrain\`.`;
+    throw new LookalikeError('conflict', message);
+  };
   const allowedBy = ({ category, filter }: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined => {
     const inCategory = category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
     if (filter === undefined || Object.keys(filter).length === 0) return inCategory;
-    if (attributes === undefined) {
-      const message = `Expected shard ${artifact} to hold attributes to filter by, but it was built before they were kept. Run \`lookalike retrain\`.`;
-      throw new LookalikeError('conflict', message);
-    }
-    const selected = attributes.select(filter);
+    const selected = keptAttributes().select(filter);
     return inCategory === undefined ? selected : selected.map((word, i) => word & inCategory[i]!);
   };
   return {
@@ -106,6 +112,10 @@ export async function openShard(
       const { rows, scores, plan } = index.search(vector, how);
       return { hits: Array.from(rows, (row, i) => ({ id: ids[row]!, score: scores[i]! })), plan };
     },
+    countValues: (names, among) =>
+      names.map((name) =>
+        name === 'category' ? countCategories(rowsByCategory, among) : keptAttributes().count(name, among),
+      ),
     searchBatch: (queries, { category, filter, ...options }) =>
       index.searchBatch(queries, {
         ...{ ...options, ...comparable(index.spec, options) },
@@ -126,8 +136,22 @@ export async function openShard(
  * Shards are merged by score: where a kind's codes score on a scale of their own, unlike from shard to shard and from a scan, the k
  * that they choose are scored in full precision.
  */
-function comparable(spec: IndexSpec, { rescore }: SearchEffort): SearchEffort {
-  return spec.kind === 'deepHash' ? { rescore: Math.max(1, rescore ?? spec.rescore) } : {};
+function comparable(
+  spec: IndexSpec,
+  { rescore, exactScores }: Pick<ShardQuery, 'rescore' | 'exactScores'>,
+): SearchEffort {
+  const isByCodes = spec.kind === 'deepHash' || (exactScores === true && spec.kind === 'ivf');
+  return isByCodes ? { rescore: Math.max(1, rescore ?? spec.rescore) } : {};
+}
+
+function countCategories(
+  rowsByCategory: ReadonlyMap<string, readonly number[]>,
+  allowed: Uint32Array | undefined,
+): [string, number][] {
+  return [...rowsByCategory].map(([category, rows]) => [
+    category,
+    allowed === undefined ? rows.length : rows.filter((row) => hasBit(allowed, row)).length,
+  ]);
 }
 
 function bitmapOf(rows: readonly number[], index: AnnIndex): Uint32Array {

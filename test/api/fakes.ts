@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { pino } from 'pino';
 import type { BlobStore } from '../../contracts/artifacts.ts';
+import type { CalibrationResult } from '../../contracts/calibration.ts';
 import type { CatalogueItem } from '../../contracts/catalogue.ts';
+import type { CropBox } from '../../contracts/crop.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { ApiScope, Registry } from '../../contracts/registry.ts';
 import type { SimilarList } from '../../contracts/similar.ts';
@@ -52,6 +54,8 @@ export class World {
   retrain: RetrainStatus | undefined;
   /** What a batch found in advance, once one is recorded. */
   similarArtifact: string | undefined;
+  /** What scores mean. */
+  calibration: CalibrationResult = { calibration: null, reason: 'Expected labels, got none.' };
   readonly similar = new Map<string, SimilarList>();
   /** Of the catalogue, where anything changed since the snapshot, and the items that got another picture. */
   lastSeq = 0;
@@ -59,7 +63,7 @@ export class World {
   /** Those that changed at all. */
   readonly changed = new Set<string>();
   readonly searches: Parameters<Searcher['search']>[0][] = [];
-  readonly embedded: { model: string; bytes: Uint8Array }[] = [];
+  readonly embedded: { model: string; bytes: Uint8Array; crop?: CropBox }[] = [];
   readonly fetched: string[] = [];
   readonly sampled: { model: string; vector: number[] }[] = [];
   readonly retrains: { catalogue: string; request: Parameters<Retrainer['start']>[1] }[] = [];
@@ -90,6 +94,7 @@ export class World {
       similar: strict<ApiPorts['similar']>('similar', {
         lookup: async (artifact, id) => (artifact === this.similarArtifact ? this.similar.get(id) : undefined),
       }),
+      calibrations: async () => this.calibration,
       similarStarter: strict<ApiPorts['similarStarter']>('similarStarter', {}),
       tuner: strict<ApiPorts['tuner']>('tuner', { status: async () => undefined }),
       lineage: () => Promise.reject(new Error('Unexpected use of lineage.')),
@@ -159,6 +164,10 @@ export class World {
         const vector = catalogue === 'shop' ? this.indexed.get(id)?.vector : undefined;
         return vector && Float32Array.from(vector);
       },
+      vectorsOf: async (_, ids) =>
+        new Map(
+          ids.flatMap((id) => (this.indexed.has(id) ? [[id, Float32Array.from(this.indexed.get(id)!.vector)]] : [])),
+        ),
       search: async (request) => {
         this.searches.push(request);
         request.signal.throwIfAborted();
@@ -176,20 +185,23 @@ export class World {
           .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
           .slice(0, request.k);
         const coverage = { shardsAsked: 2, shardsAnswered: 2 };
-        return { table, hits, coverage, timingsMs: { route: 0.1, search: 0.5, merge: 0.05 } };
+        const facets = request.facets && { facets: request.facets.map((name) => ({ name, values: [], maxError: 0 })) };
+        const shards = [0, 1].map((shard) => ({ shard, answered: true, replica: 0, host: 'searcher-1' }));
+        return { table, hits, ...facets, coverage, shards, timingsMs: { route: 0.1, search: 0.5, merge: 0.05 } };
       },
     });
   }
 
   embedder(): Embedder {
     return {
-      embed: async (model, bytes, { signal }) => {
+      embed: async (model, bytes, { crop, signal }) => {
         signal.throwIfAborted();
-        this.embedded.push({ model, bytes });
+        this.embedded.push({ model, bytes, ...(crop && { crop }) });
         if (bytes.length < 60) {
           throw new LookalikeError('imageRejected', 'Expected a whole picture, got one that ends too early.');
         }
-        return { vector: Float32Array.from(this.embedding), timingsMs: { queue: 0.2, decode: 1, infer: 5 } };
+        const box = crop && { crop: { left: 1, top: 2, width: 3, height: 4 } };
+        return { vector: Float32Array.from(this.embedding), timingsMs: { queue: 0.2, decode: 1, infer: 5 }, ...box };
       },
     };
   }

@@ -65,7 +65,10 @@ describe('the OpenAPI document', () => {
 
   it('names parameters, both kinds of body, the scope and the problem of a search', () => {
     const search = document.paths['/v1/catalogues/{catalogue}/search']!.post!;
-    expect(search.parameters).toMatchObject([{ name: 'catalogue', in: 'path', required: true }]);
+    expect(search.parameters).toMatchObject([
+      { name: 'catalogue', in: 'path', required: true },
+      { name: 'explain', in: 'query', required: false },
+    ]);
     expect(Object.keys((search.requestBody as { content: object }).content)).toEqual([
       'application/json',
       'multipart/form-data',

@@ -83,6 +83,31 @@ describe('the API over the real router and real index hosts', () => {
     expect(ids).toEqual(nearest(data, query, isKept, 20));
   });
 
+  it('pages through everything, and through the best of each price group, as brute force does', async () => {
+    const query = data.vectorOf.get('item0003')!;
+    for (const groupBy of [undefined, 'category']) {
+      const all = nearest(data, query, (id) => !deleted(id), NUM_ITEMS);
+      const parity = (id: string): number => Number(id.slice(-4)) % 2;
+      const expected =
+        groupBy === undefined
+          ? all
+          : all.filter((id, i) => all.findIndex((other) => parity(other) === parity(id)) === i);
+      const found: string[] = [];
+      let cursor: string | null | undefined;
+      while (cursor !== null) {
+        const { answer, ids } = await search({
+          vector: [...query],
+          k: groupBy === undefined ? 60 : 1,
+          groupBy,
+          cursor,
+        });
+        found.push(...ids);
+        cursor = answer.nextCursor;
+      }
+      expect(found).toEqual(expected);
+    }
+  });
+
   it('says 400 for a vector of another length', async () => {
     expect((await post({ vector: [1, 2, 3] })).json()).toMatchObject({ status: 400, code: 'dimensionMismatch' });
   });

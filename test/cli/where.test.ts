@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { collectWhere } from '../../cli/where.ts';
+import { collectBoost, collectWhere } from '../../cli/where.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
 
 const filterOf = (...given: string[]): AttributeFilter | undefined =>
@@ -28,5 +28,18 @@ describe('--where', () => {
     [['a<1', 'a=2'], /one condition on a/],
   ])('%j is wrong usage', (given, why) => {
     expect(() => filterOf(...given)).toThrow(why);
+  });
+});
+
+describe('--boost', () => {
+  it('is a condition and a weight', () => {
+    expect(collectBoost('price<=50:-0.5', collectBoost('shop=a:b:0.1'))).toEqual([
+      { filter: { shop: 'a:b' }, weight: 0.1 },
+      { filter: { price: { lte: 50 } }, weight: -0.5 },
+    ]);
+  });
+
+  it.each(['brand=acme', 'brand=acme:', 'brand=acme:high', ':1', 'brand:1'])('%s is wrong usage', (text) => {
+    expect(() => collectBoost(text)).toThrow(/Expected/);
   });
 });

@@ -1,4 +1,4 @@
-import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec, SearchOptions } from '../../../contracts/ann.ts';
+import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
 import { checkBitmap, createBitmap, hasBit, setBit } from '../bitmap.ts';
 import { mergeTopK } from '../merge.ts';
@@ -11,6 +11,11 @@ import { filteredView } from './filtered-view.ts';
 import type { IdFilter, View } from './filtered-view.ts';
 import { checkId, checkRowIds } from './ids.ts';
 import { decodeMutable, encodeMutable } from './mutable-file.ts';
+
+/** What a search found, and how. */
+export interface Answer extends Pick<Neighbours, 'plan' | 'visited'> {
+  hits: ScoredId[];
+}
 
 export type MutableSearchOptions = Omit<SearchOptions, 'allowed'> & { allowed?: IdFilter };
 
@@ -112,10 +117,21 @@ export class MutableIndex {
    * The `k` nearest live items, fewer only where fewer are live and allowed; equal scores by ascending id.
    * @throws LookalikeError `dimensionMismatch` | `nonFinite` | `invalidInput` | `cancelled`
    */
-  search(query: Float32Array, { allowed, ...options }: MutableSearchOptions): ScoredId[] {
+  search(query: Float32Array, options: MutableSearchOptions): ScoredId[] {
+    return this.answer(query, options).hits;
+  }
+
+  /** As `search`, and how: the path of the base, and how many rows were compared where its kind counts them. */
+  answer(query: Float32Array, { allowed, ...options }: MutableSearchOptions): Answer {
     const view = this.#view(allowed);
-    const { rows, scores } = this.#base.search(query, { ...options, allowed: view.base });
-    return this.#merged(query, options.k, view, rows, scores);
+    const { rows, scores, plan, visited } = this.#base.search(query, { ...options, allowed: view.base });
+    const hits = this.#merged(query, options.k, view, rows, scores);
+    return { hits, plan, ...(visited !== undefined && { visited: visited + this.numInSegment }) };
+  }
+
+  /** Of rows of the base (absent: of all), those that searches may still return; absent: all. */
+  liveRows(rows: Uint32Array | undefined): Uint32Array | undefined {
+    return this.#view(rows && { base: rows, added: () => false }).base;
   }
 
   /**

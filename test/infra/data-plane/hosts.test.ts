@@ -107,10 +107,16 @@ describe('a search host', () => {
 
 describe('the embed client', () => {
   const embedder: OnlineEmbedder = {
-    embed: async (_model, [image]) =>
+    embed: async (_model, [image], { crop }) =>
       image!.length === 0
         ? [{ rejected: 'Expected a picture, got no bytes.' }]
-        : [{ vectors: [Float32Array.of(image!.length, 0.5)], timingsMs: { queue: 1, decode: 2, infer: 3 } }],
+        : [
+            {
+              vectors: [Float32Array.of(image!.length, 0.5)],
+              timingsMs: { queue: 1, decode: 2, infer: 3 },
+              ...(crop?.unit === 'pixel' && { crop }),
+            },
+          ],
   };
   const config = { dataPlane: { host: '127.0.0.1', token: TOKEN } };
   const clientOf = (urls: string[]): ReturnType<typeof createEmbedClient> => {
@@ -126,6 +132,31 @@ describe('the embed client', () => {
       expect(found).toEqual(Float32Array.of(7, 0.5));
     }
     await expect(client.embed('model-x', Buffer.alloc(0))).rejects.toMatchObject({ code: 'imageRejected' });
+    await client.close();
+    await live.close();
+  });
+
+  it('has a part of a picture embedded, and never takes the whole for it', async () => {
+    const live = await startEmbedHost({ config, embedder });
+    const client = clientOf([live.url]);
+    const crop = { left: 1, top: 2, width: 3, height: 4.5, unit: 'pixel' } as const;
+    const { crop: box } = await client.embed('model-x', Buffer.alloc(7), { crop });
+    expect(box).toEqual({ left: 1, top: 2, width: 3, height: 4.5 });
+    // A host that says nothing of the crop did not heed it.
+    const ignored = client.embed('model-x', Buffer.alloc(7), { crop: { ...crop, unit: 'relative' } });
+    await expect(ignored).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('older') as string,
+    });
+    const post = (query: string) =>
+      fetch(`${live.url}/embed?model=m&crop=${query}`, {
+        method: 'POST',
+        body: 'x',
+        headers: { 'x-lookalike-token': TOKEN },
+      });
+    for (const wrong of ['1,2,3', '1,2,3,4,inch', '1,2,x,4,pixel', 'Infinity,0,1,1,relative']) {
+      expect((await post(wrong)).status, wrong).toBe(400);
+    }
     await client.close();
     await live.close();
   });

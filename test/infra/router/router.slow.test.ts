@@ -68,8 +68,26 @@ describe('router', () => {
     expect(some.hits).toEqual(all.hits.filter(({ id }) => isWanted(id)).slice(0, 5));
     expect(some.hits).toHaveLength(5);
     expect((await router.search({ catalogue: 'shop', vector, k: 5, filter: { maker: 'x' } })).hits).toEqual([]);
+    const counted = await router.search({
+      ...{ catalogue: 'shop', vector, k: 1, category: 'even', filter },
+      ...{ facets: ['category', 'colours', 'price', 'nothing'], facetSize: 2 },
+    });
+    const numWanted = all.hits.filter(({ id }) => isWanted(id)).length;
+    expect(counted.facets).toEqual([
+      { name: 'category', values: [{ value: 'even', count: numWanted }], maxError: 0 },
+      { name: 'colours', values: ['blue', 'red'].map((value) => ({ value, count: numWanted })), maxError: 0 },
+      { name: 'price', values: ['12', '16'].map((value) => ({ value, count: 1 })), maxError: 0 },
+      { name: 'nothing', values: [], maxError: 0 },
+    ]);
     const near = await router.search({ catalogue: 'shop', vector, k: 10_000, minScore: 0.9 });
     expect(near.hits).toEqual(all.hits.filter(({ score }) => score >= 0.9));
+    const table = await router.currentTable('shop');
+    const several = await router.vectorsOf(table, ['a0003', 'a0004', 'a0049', 'nothing', 'a0005']);
+    expect([...several.keys()].sort()).toEqual(['a0003', 'a0004', 'a0005']);
+    for (const [id, each] of several) expect(each).toEqual(prepared(a.vectorOf.get(id)!, 'cosine'));
+    const behind = await router.search({ catalogue: 'shop', vector, k: 20, exact: true, background: true });
+    expect(behind.hits).toEqual(all.hits.slice(0, 20));
+    expect(behind.shards.every(({ isHedged }) => isHedged === false)).toBe(true);
     const stored = await router.vectorOf('shop', 'a0003');
     expect(stored.vector).toEqual(prepared(vector, 'cosine'));
     await expect(router.vectorOf('shop', 'a0049')).rejects.toMatchObject({ code: 'notFound' });
@@ -91,6 +109,19 @@ describe('router', () => {
       found.few += await count();
       found.all += await count(10);
     }
+    const codes = { kind: 'pq', m: 2, bits: 4, opq: false } as const;
+    const coarse = await buildShards(stores, a, 1, { ...spec, nprobe: 10, codes });
+    await hosts[0]!.loadShard(coarse[0]!.id);
+    const other = createTestRouter(tableOf(2, coarse, hosts));
+    const asked = { catalogue: 'shop', vector: a.vectorOf.get('a0001')!, k: 50 };
+    const byCodes = await other.router.search(asked);
+    const exactly = await other.router.search({ ...asked, exactScores: true });
+    const truth = new Map(
+      (await other.router.search({ ...asked, k: 300, exact: true })).hits.map((hit) => [hit.id, hit.score]),
+    );
+    expect(exactly.hits.every(({ id, score }) => score === truth.get(id))).toBe(true);
+    expect(byCodes.hits.every(({ id, score }) => score === truth.get(id))).toBe(false);
+    await other.router.close();
     expect(found.all).toBe(200);
     expect(found.few).toBeLessThan(200);
     const query = { catalogue: 'shop', vector: new Float32Array(DIM).fill(1), k: 1 };
@@ -159,6 +190,31 @@ describe('router', () => {
     const late = alone.router.search({ catalogue: 'shop', vector, k: 5, deadlineMs: 100 });
     await expect(late).rejects.toMatchObject({ code: 'timeout' });
     await Promise.all([router.close(), alone.router.close(), ...hosts.map((host) => host.close())]);
+    hung.close();
+  });
+
+  it('explains what each shard did, which replica answered, and which was raced or never answered', async () => {
+    const hung = createServer(() => undefined).listen(0, '127.0.0.1');
+    await new Promise((resolve) => hung.once('listening', resolve));
+    const silent = { url: `http://127.0.0.1:${(hung.address() as AddressInfo).port}` };
+    const hosts = await hostsOf(1, shardsB.slice(0, 1));
+    const query = { catalogue: 'shop', vector: b.vectorOf.get('b0001')!, k: 5, allowPartial: true };
+    let raced = false;
+    // Which of two unknown replicas is asked first is a coin.
+    for (let i = 0; i < 12 && !raced; i++) {
+      const { router } = createTestRouter(tableOf(2, shardsB, [silent, ...hosts]));
+      const { shards } = await router.search({ ...query, explain: true, deadlineMs: 400 });
+      const size = shardsB[0]!.manifest.summary['size'];
+      expect(shards[0]).toMatchObject({ shard: 0, answered: true, replica: 1, host: hosts[0]!.url, numRows: size });
+      expect(shards[0]).toMatchObject({ spec: { kind: 'hnsw', m: 8 }, plan: expect.any(String) as string });
+      expect(shards[0]!.ms).toBeGreaterThanOrEqual(shards[0]!.searchMs!);
+      expect(shards[1]).toMatchObject({ shard: 1, answered: false, replica: null, failure: 'unavailable' });
+      raced ||= shards[0]!.isHedged === true && shards[0]!.numAsked === 2;
+      expect((await router.search({ ...query, deadlineMs: 400 })).shards[0]).not.toHaveProperty('spec');
+      await router.close();
+    }
+    expect(raced).toBe(true);
+    await hosts[0]!.close();
     hung.close();
   });
 

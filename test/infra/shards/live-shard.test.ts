@@ -14,6 +14,7 @@ import { KIND_NAMES } from '../../../lib/ann/kinds.ts';
 import type { ScoredId } from '../../../lib/ann/merge.ts';
 import { compareIds } from '../../../lib/ann/shard-of.ts';
 import { matchesFilter } from '../../../lib/filters/matches-filter.ts';
+import { textsOf } from '../../../lib/filters/values.ts';
 import { temporaryFolder } from '../artifacts/temporary-folder.ts';
 import { buildOf, fileOf } from '../../lib/ann/kind-contract.ts';
 
@@ -109,6 +110,20 @@ it.each(specs)('a $kind shard answers as if it had just been built from what is 
         const expected = nearest(new Map(wanted), vector, k);
         expect(live.search({ ...step, exact: true })).toEqual(expected);
         expect(live.search(step)).toHaveLength(expected.length);
+        expect(await live.searchInTurns(step, () => Promise.resolve())).toEqual(expected);
+        const names = ['category', 'price', 'colour'];
+        const counts = names.map((name) =>
+          Map.groupBy(
+            wanted.flatMap(([, row]) => {
+              return textsOf(name === 'category' ? row.category : row.attributes[name]);
+            }),
+            (value) => value,
+          ),
+        );
+        const facets = live.facets(names, { category, filter });
+        expect(facets.map(({ values }) => new Map(values))).toEqual(
+          counts.map((one) => new Map([...one].map(([value, all]) => [value, all.length]))),
+        );
       }
       for (const [id, vector] of live.vectors(IDS)) {
         expect(vector).toEqual(model.get(id)!.vector);

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IndexSpec } from '../../../contracts/ann.ts';
 import { buildShard, loadShard, publishIndex } from '../../../infra/shards/index.ts';
+import { LiveShard } from '../../../infra/shards/live-shard.ts';
 import { fetchShard } from '../../../infra/shards/load-shard.ts';
 import type { ShardStores } from '../../../infra/shards/load-shard.ts';
 import { openShard } from '../../../infra/shards/shard.ts';
@@ -113,5 +114,23 @@ describe('shards', () => {
       await writeFile(indexPath, bytes);
       await expect(openShard({ ...files, indexPath })).rejects.toMatchObject({ code: 'corruptArtifact' });
     });
+  });
+
+  it('find in turns what an exact search finds, and pause between', async () => {
+    const many = await publishData(stores, 'many', 40_000, 9);
+    const [artifact] = await buildShards(stores, many, 1);
+    const shard = await loadShard(stores, artifact!.id);
+    const filter = { price: { gte: 5_000, lt: 39_000 } };
+    for (const options of [{}, { category: 'odd' }, { category: 'even', filter }]) {
+      let pauses = 0;
+      const query = { vector: shard.vector(7), k: 25, ...options };
+      const found = await new LiveShard(shard).searchInTurns(query, async () => void pauses++);
+      expect(found).toEqual(shard.search({ ...query, exact: true }).hits);
+      expect(pauses).toBe(2);
+    }
+    const stop = new LiveShard(shard).searchInTurns({ vector: shard.vector(7), k: 1 }, () =>
+      Promise.reject(new Error('enough')),
+    );
+    await expect(stop).rejects.toThrow('enough');
   });
 });
