@@ -28,6 +28,11 @@ export function getJson(target: ApiTarget, path: string, signal: AbortSignal): P
   return callApi(target, 'GET', path, undefined, signal);
 }
 
+/** Asks the API for text, such as its metrics. @throws LookalikeError as `postJson` */
+export function getText(target: ApiTarget, path: string, signal: AbortSignal): Promise<string> {
+  return callForText(target, 'GET', path, undefined, signal);
+}
+
 /** A body that is not JSON but lines of it, and the key of its request. */
 class NdJson {
   readonly lines: readonly string[];
@@ -46,6 +51,16 @@ async function callApi(
   body: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {
+  return parse(await callForText(target, method, path, body, signal));
+}
+
+async function callForText(
+  target: ApiTarget,
+  method: 'GET' | 'POST',
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<string> {
   let status: number;
   let text: string;
   try {
@@ -70,9 +85,8 @@ async function callApi(
       { cause: error },
     );
   }
-  const parsed = parse(text);
-  if (status < 400) return parsed;
-  throw problem(status, parsed, text);
+  if (status < 400) return text;
+  throw problem(status, parse(text), text);
 }
 
 function headersOf(body: unknown): Record<string, string> {

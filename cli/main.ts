@@ -17,6 +17,7 @@ import { addScheduleCommands } from './schedules.ts';
 import { addSearchCommand } from './search.ts';
 import { addSimilarCommands } from './similar.ts';
 import { addDownCommand, addStatusCommand } from './status.ts';
+import { addTopCommand } from './top.ts';
 import { addTuneCommand } from './tune.ts';
 import { addUpCommand } from './up.ts';
 import { addWorkflowCommands } from './workflows.ts';
@@ -41,6 +42,7 @@ for (const add of [
   addUpCommand,
   addDownCommand,
   addStatusCommand,
+  addTopCommand,
   addCatalogueCommands,
   addItemCommands,
   addRetrainCommand,
