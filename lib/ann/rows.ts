@@ -68,7 +68,7 @@ export class Rows {
   /** A copy of a stored row. */
   vector(row: number): Float32Array {
     const { data, dim } = this.vectors;
-    return Float32Array.from(data.subarray(row * dim, (row + 1) * dim));
+    return new Float32Array(data.subarray(row * dim, (row + 1) * dim));
   }
 
   /** The rows as little-endian bytes, without a copy. */
@@ -84,6 +84,6 @@ export class Rows {
     const rows = kernels.allocate(room * 4);
     const count = fill(scores, rows);
     kernels.run.heapSort(scores, rows, count);
-    return { rows: Int32Array.from(kernels.i32(rows, count)), scores: Float32Array.from(kernels.f32(scores, count)) };
+    return { rows: new Int32Array(kernels.i32(rows, count)), scores: new Float32Array(kernels.f32(scores, count)) };
   }
 }

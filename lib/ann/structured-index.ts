@@ -32,6 +32,8 @@ type Counted = Found & { visited: number };
 
 /** Queries that one call of a kernel answers at most: enough for its cost to vanish, few enough for a fair share. */
 const BLOCK_QUERIES = 32;
+/** Calls under way for each thread: while one runs, the answers of another are read and its next queries laid out. */
+const LANES_PER_THREAD = 2;
 
 /** Rows with a structure that a kernel searches. An answer is never shorter than `k` and the filter allow. */
 export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
@@ -75,25 +77,21 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
   async searchBatch(queries: Float32Array, options: SearchOptions): Promise<Neighbours[]> {
     const count = numQueries(queries, this.dim);
     if (count === 0) return [];
-    const ready = new Float32Array(queries.length);
-    for (let at = 0; at < queries.length; at += this.dim) {
-      ready.set(this.#rows.ready(queries.subarray(at, at + this.dim), options), at);
-    }
+    const one = (i: number): Float32Array => queries.subarray(i * this.dim, (i + 1) * this.dim);
+    const ready = Array.from({ length: count }, (_, i) => this.#rows.ready(one(i), options));
     const { wanted, effort } = this.#plan(options);
     if (effort === undefined) return searchEach(this, queries, options);
-    const answers = await this.#rows.vectors.kernels.longScratch(() =>
-      this.#inBlocks(ready, count, wanted, effort, options),
-    );
+    const answers = await this.#rows.vectors.kernels.longScratch(() => this.#inLanes(ready, wanted, effort, options));
     return answers.map((found, i) =>
       found.rows.length < wanted
-        ? this.search(queries.subarray(i * this.dim, (i + 1) * this.dim), { ...options, exact: true })
+        ? this.search(one(i), { ...options, exact: true })
         : { ...found, plan: this.#structure.plan },
     );
   }
 
-  async #inBlocks(
-    ready: Float32Array,
-    count: number,
+  /** Several calls at once, each with room of its own, which does not grow with the batch. */
+  async #inLanes(
+    ready: readonly Float32Array[],
     wanted: number,
     effort: number,
     options: SearchOptions,
@@ -102,21 +100,28 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
     const { kernel, address } = this.#structure;
     const allowed = this.#placed(options.allowed);
     const { numCalls, perCall } = this.#batchShape(wanted, effort);
-    const answers: Counted[] = [];
-    // A wave at a time: the room for queries, scratch and results does not grow with the batch.
-    for (let start = 0; start < count; start += perCall * numCalls) {
-      await kernels.scratchAsync(async () => {
-        const blocks = [];
-        for (let i = start; i < Math.min(count, start + perCall * numCalls); i += perCall) {
-          const size = Math.min(perCall, count - i);
-          const queries = kernels.place(ready.subarray(i * dim, (i + size) * dim));
-          const room = this.#room(size, wanted, effort);
-          const args = [address, queries, size, allowed, wanted, effort, ...room.args];
-          blocks.push({ name: kernel, args, size, room });
-        }
-        await runCalls(kernels, this.#machine, blocks, options.signal);
-        for (const { size, room } of blocks) for (let i = 0; i < size; i++) answers.push(room.answer(i));
-      });
+    const count = ready.length;
+    const size = Math.min(perCall, Math.ceil(count / numCalls));
+    const answers = Array<Counted>(count);
+    const lanes = Array.from({ length: Math.min(numCalls, Math.ceil(count / size)) }, () => ({
+      queries: kernels.allocate(size * dim * 4),
+      room: this.#room(size, wanted, effort),
+    }));
+    let next = 0;
+    const work = async ({ queries, room }: (typeof lanes)[number]): Promise<void> => {
+      while (next < count) {
+        const from = next;
+        const to = (next = Math.min(count, from + size));
+        const place = kernels.f32(queries, size * dim);
+        for (let i = from; i < to; i++) place.set(ready[i]!, (i - from) * dim);
+        const args = [address, queries, to - from, allowed, wanted, effort, ...room.args];
+        await runCalls(kernels, this.#machine, [{ name: kernel, args }], options.signal);
+        for (let i = from; i < to; i++) answers[i] = room.answer(i - from);
+      }
+    };
+    // What others have begun reads and writes the memory: nobody goes on before all of it has ended.
+    for (const lane of await Promise.allSettled(lanes.map(work))) {
+      if (lane.status === 'rejected') throw lane.reason;
     }
     return answers;
   }
@@ -125,7 +130,9 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
     const one = this.#structure.scratchBytes(k, effort, 1);
     const more = this.#structure.scratchBytes(k, effort, 2) - one;
     const query = more + this.dim * 4 + k * 8 + 8;
-    return batchShape({ call: one - more, query }, this.#machine.threads?.size ?? 1, BLOCK_QUERIES);
+    const { threads } = this.#machine;
+    const maxCalls = threads === undefined ? 1 : threads.size * LANES_PER_THREAD;
+    return batchShape({ call: one - more, query }, maxCalls, BLOCK_QUERIES);
   }
 
   /** Scratch and results of a call for `count` queries. */
@@ -140,8 +147,8 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
       answer: (i) => {
         const [found, visited] = kernels.i32(info + i * 8, 2) as unknown as [number, number];
         return {
-          rows: Int32Array.from(kernels.i32(rows + i * k * 4, found)),
-          scores: Float32Array.from(kernels.f32(scores + i * k * 4, found)),
+          rows: new Int32Array(kernels.i32(rows + i * k * 4, found)),
+          scores: new Float32Array(kernels.f32(scores + i * k * 4, found)),
           visited,
         };
       },

@@ -51,10 +51,12 @@ const UNIT_TOLERANCE = 2 ** -22;
  */
 function normalised(vector: Float32Array): Float32Array {
   let sum = 0;
-  for (const value of vector) sum += value * value;
+  for (let i = 0; i < vector.length; i++) sum += vector[i]! * vector[i]!;
   if (Math.abs(sum - 1) <= UNIT_TOLERANCE) return vector;
   const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
-  return vector.map((value) => value * scale);
+  const unit = new Float32Array(vector.length);
+  for (let i = 0; i < vector.length; i++) unit[i] = vector[i]! * scale;
+  return unit;
 }
 
 /** Rows for which room is made at once: a multiple of 16, so that what is allocated in turn lies in one piece. */

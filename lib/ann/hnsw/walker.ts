@@ -119,8 +119,8 @@ export class Walker {
       take(i) {
         const numFound = kernels.i32(counts + i * 4, 1)[0]!;
         return {
-          rows: Int32Array.from(kernels.i32(rows + i * k * 4, numFound)),
-          scores: Float32Array.from(kernels.f32(scores + i * k * 4, numFound)),
+          rows: new Int32Array(kernels.i32(rows + i * k * 4, numFound)),
+          scores: new Float32Array(kernels.f32(scores + i * k * 4, numFound)),
         };
       },
     };

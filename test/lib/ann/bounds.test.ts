@@ -64,7 +64,7 @@ describe('the room of a batch', () => {
         run(memory, calls) {
           if (calls.length === 0) return Promise.resolve([]);
           const { byteLength } = (memory as WebAssembly.Memory).buffer;
-          seen = { calls: calls.length, allocated: byteLength, memoryBytes: index.memoryBytes };
+          seen = { calls: (seen?.calls ?? 0) + calls.length, allocated: byteLength, memoryBytes: index.memoryBytes };
           return Promise.reject(new LookalikeError('cancelled', 'Seen enough.'));
         },
       };

@@ -76,10 +76,47 @@ function tile4(a0: usize, aRow: usize, aStep: usize, n: i32, b: usize, rowBytes:
   v128.store(t3, s31, 16);
 }
 
+/** One row by 32 columns: as many sums at once as hide how long an addition takes. */
+// @ts-ignore: decorator
+@inline
+function tile1(a: usize, aStep: usize, n: i32, b: usize, rowBytes: usize, to: usize): void {
+  let s0 = v128.load(to);
+  let s1 = v128.load(to, 16);
+  let s2 = v128.load(to, 32);
+  let s3 = v128.load(to, 48);
+  let s4 = v128.load(to, 64);
+  let s5 = v128.load(to, 80);
+  let s6 = v128.load(to, 96);
+  let s7 = v128.load(to, 112);
+  for (let j = 0; j < n; j++) {
+    const w = v128.load32_splat(a);
+    s0 = f32x4.add(s0, f32x4.mul(w, v128.load(b)));
+    s1 = f32x4.add(s1, f32x4.mul(w, v128.load(b, 16)));
+    s2 = f32x4.add(s2, f32x4.mul(w, v128.load(b, 32)));
+    s3 = f32x4.add(s3, f32x4.mul(w, v128.load(b, 48)));
+    s4 = f32x4.add(s4, f32x4.mul(w, v128.load(b, 64)));
+    s5 = f32x4.add(s5, f32x4.mul(w, v128.load(b, 80)));
+    s6 = f32x4.add(s6, f32x4.mul(w, v128.load(b, 96)));
+    s7 = f32x4.add(s7, f32x4.mul(w, v128.load(b, 112)));
+    a += aStep;
+    b += rowBytes;
+  }
+  v128.store(to, s0);
+  v128.store(to, s1, 16);
+  v128.store(to, s2, 32);
+  v128.store(to, s3, 48);
+  v128.store(to, s4, 64);
+  v128.store(to, s5, 80);
+  v128.store(to, s6, 96);
+  v128.store(to, s7, 112);
+}
+
 /** The columns from `from` on of one row. */
 function remainder(a: usize, aStep: usize, n: i32, b: usize, from: usize, rowBytes: usize, to: usize): void {
   const vectorEnd = from + ((rowBytes - from) & ~15);
-  for (let c = from; c < vectorEnd; c += 16) {
+  let c = from;
+  for (; c + 128 <= vectorEnd; c += 128) tile1(a, aStep, n, b + c, rowBytes, to + c);
+  for (; c < vectorEnd; c += 16) {
     let s = v128.load(to + c);
     for (let j = 0; j < n; j++) {
       const w = v128.load32_splat(a + <usize>j * aStep);
