@@ -26,6 +26,8 @@ export type ShardChange =
       vector: Float32Array | 'kept' | null;
     };
 
+type Put = Extract<ShardChange, { kind: 'put' }>;
+
 export interface LiveShardQuery extends ShardQuery {
   /** Only items that changed since the shard was built. */
   changedOnly?: boolean;
@@ -38,7 +40,10 @@ export interface LiveShardQuery extends ShardQuery {
 export class LiveShard {
   readonly shard: Shard;
   readonly #index: MutableIndex;
-  readonly #changed = new Map<string, { category: string | null; attributes: JsonObject }>();
+  /** Of items in the mutable index's segment: what they are filtered by. */
+  readonly #added = new Map<string, { category: string | null; attributes: JsonObject }>();
+  /** Rows whose items changed but for their vectors. */
+  readonly #relabelled = new Set<number>();
   #searchableSeq = 0;
   #numWaiting = 0;
 
@@ -55,23 +60,16 @@ export class LiveShard {
     return {
       searchableSeq: this.#searchableSeq,
       numWaiting: this.#numWaiting,
-      numRows: this.#index.numInSegment,
+      numRows: this.#index.numInSegment + this.#relabelled.size,
     };
   }
 
   /** All at once, between two searches. */
   apply(changes: readonly ShardChange[], { searchableSeq, numWaiting }: Omit<DeltaStatus, 'numRows'>): void {
     for (const change of changes) {
-      const isHere = this.#index.has(change.id);
-      const vector = change.kind === 'delete' ? null : change.vector;
-      if (vector === null || (vector === 'kept' && !isHere) || change.kind === 'delete') {
-        if (isHere) this.#index.delete(change.id);
-        this.#changed.delete(change.id);
-        continue;
-      }
-      const { id, category, attributes } = change;
-      this.#index.upsert(id, vector === 'kept' ? this.#index.get(id) : vector);
-      this.#changed.set(id, { category, attributes });
+      if (change.kind === 'delete' || change.vector === null) this.#drop(change.id);
+      else if (change.vector !== 'kept') this.#add(change, change.vector);
+      else this.#relabel(change);
     }
     this.#searchableSeq = searchableSeq;
     this.#numWaiting = numWaiting;
@@ -86,7 +84,8 @@ export class LiveShard {
   answer(query: LiveShardQuery): { hits: ScoredId[]; explanation: ShardSearchExplanation } {
     const { vector, category, filter, k, exact, signal, changedOnly = false, ...effort } = query;
     const options = { k, exact, signal, ...this.shard.effortFor(effort) };
-    const base = changedOnly ? createBitmap(this.shard.ids.length) : this.shard.allowedBy({ category, filter });
+    const rows = this.shard.filters.select(category, filter);
+    const base = changedOnly ? this.#onlyRelabelled(rows) : rows;
     const allowed = base && { base, added: this.#isAdded({ category, filter }) };
     const { hits, ...how } = this.#index.answer(vector, { ...options, allowed });
     return { hits, explanation: { spec: this.shard.index.spec, ...how } };
@@ -100,9 +99,10 @@ export class LiveShard {
     { vector, k, category, filter }: Pick<LiveShardQuery, 'vector' | 'k' | 'category' | 'filter'>,
     pause: () => Promise<void>,
   ): Promise<ScoredId[]> {
-    const wanted = this.shard.allowedBy({ category, filter });
+    const wanted = this.shard.filters.select(category, filter);
     const numRows = this.shard.ids.length;
-    let best = this.search({ vector, k, category, filter, exact: true, changedOnly: true });
+    const inSegment = { base: createBitmap(numRows), added: this.#isAdded({ category, filter }) };
+    let best = this.#index.search(vector, { k, exact: true, allowed: inSegment });
     for (let from = 0; from < numRows; from += TURN_ROWS) {
       if (from > 0) await pause();
       const base = rowRange(from, Math.min(numRows, from + TURN_ROWS), numRows, wanted);
@@ -118,8 +118,9 @@ export class LiveShard {
    */
   facets(names: readonly string[], among: Pick<ShardQuery, 'category' | 'filter'>): ShardFacet[] {
     const isAdded = this.#isAdded(among);
-    const added = [...this.#changed].filter(([id]) => isAdded(id)).map(([, item]) => item);
-    const counted = this.shard.countValues(names, this.#index.liveRows(this.shard.allowedBy(among)));
+    const added = [...this.#added].filter(([id]) => isAdded(id)).map(([, item]) => item);
+    const wanted = this.shard.filters.select(among.category, among.filter);
+    const counted = this.shard.filters.count(names, this.#index.liveRows(wanted));
     return names.map((name, i) => {
       const counts = new Map(counted[i]);
       for (const { category, attributes } of added) {
@@ -130,10 +131,10 @@ export class LiveShard {
     });
   }
 
-  /** Of items that changed. */
+  /** Of items in the segment. */
   #isAdded({ category, filter = {} }: Pick<ShardQuery, 'category' | 'filter'>): (id: string) => boolean {
     return (id) => {
-      const item = this.#changed.get(id)!;
+      const item = this.#added.get(id)!;
       return (category === undefined || item.category === category) && matchesFilter(filter, item.attributes);
     };
   }
@@ -141,6 +142,35 @@ export class LiveShard {
   /** Stored vectors by item id; ids that are not here are left out. */
   vectors(ids: readonly string[]): Map<string, Float32Array> {
     return new Map(ids.filter((id) => this.#index.has(id)).map((id) => [id, this.#index.get(id)]));
+  }
+
+  #drop(id: string): void {
+    const row = this.#index.rowOf(id);
+    if (row !== undefined) this.#relabelled.delete(row);
+    if (this.#index.has(id)) this.#index.delete(id);
+    this.#added.delete(id);
+  }
+
+  #add({ id, category, attributes }: Put, vector: Float32Array): void {
+    const row = this.#index.rowOf(id);
+    if (row !== undefined) this.#relabelled.delete(row);
+    this.#index.upsert(id, vector);
+    this.#added.set(id, { category, attributes });
+  }
+
+  /** Where the vector stays, so does the row: prices and stock may change by the thousand and no search gets slower. */
+  #relabel({ id, category, attributes }: Put): void {
+    const row = this.#index.rowOf(id);
+    if (row !== undefined) {
+      this.shard.filters.replace(row, { category, attributes });
+      this.#relabelled.add(row);
+    } else if (this.#index.has(id)) this.#added.set(id, { category, attributes });
+  }
+
+  #onlyRelabelled(rows: Uint32Array | undefined): Uint32Array {
+    const bitmap = createBitmap(this.shard.ids.length);
+    for (const row of this.#relabelled) if (rows === undefined || hasBit(rows, row)) setBit(bitmap, row);
+    return bitmap;
   }
 }
 

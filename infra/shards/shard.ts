@@ -1,12 +1,11 @@
 import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchEffort, ShardSummary } from '../../contracts/ann.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
-import type { JsonObject } from '../../contracts/json.ts';
-import { hasBit } from '../../lib/ann/bitmap.ts';
-import { createBitmap, loadIndex, setBit } from '../../lib/ann/index.ts';
+import { loadIndex } from '../../lib/ann/index.ts';
 import type { ScoredId } from '../../lib/ann/merge.ts';
-import { AttributeColumns } from '../../lib/filters/attribute-columns.ts';
 import { readLarge } from './files.ts';
+import { RowFilters } from './row-filters.ts';
+import type { RowLabels } from './row-filters.ts';
 import { effortOf } from './search-effort.ts';
 
 export interface ShardQuery extends SearchEffort {
@@ -30,17 +29,12 @@ export interface Shard {
   readonly ids: readonly string[];
   /** The vectors, by row. */
   readonly index: AnnIndex;
-  /** The rows of a category with such attributes; undefined: all of them. @throws LookalikeError `conflict` when it holds no attributes */
-  allowedBy(filters: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined;
+  /** What the rows are filtered by. */
+  readonly filters: RowFilters;
   /** What the index is asked, so that its scores can be merged with others'. */
   effortFor(effort: Pick<ShardQuery, keyof SearchEffort | 'exactScores'>): SearchEffort;
   /** Best first. @throws LookalikeError `invalidInput` | `dimensionMismatch` | `nonFinite` | `cancelled` */
   search(query: ShardQuery): { hits: ScoredId[]; plan: Neighbours['plan'] };
-  /**
-   * In the order asked, how many of the rows (absent: of all) have each value of `category` or of an attribute.
-   * @throws LookalikeError `conflict` when the shard was built before attributes were kept
-   */
-  countValues(names: readonly string[], rows: Uint32Array | undefined): [value: string, count: number][][];
   /** Categories in row order. */
   readonly categories: readonly (string | null)[];
   /** Rows nearest to each query (f32 [numQueries, dim]). @throws LookalikeError as `search` */
@@ -60,11 +54,8 @@ export interface ShardFiles {
 }
 
 /** A row of `rows.jsonl`. */
-export interface ShardRow {
+export interface ShardRow extends RowLabels {
   id: string;
-  category: string | null;
-  /** What may be filtered by; absent where the shard was built before items were. */
-  attributes?: JsonObject;
 }
 
 /** Rows parsed between two pauses, so that a host that loads a shard keeps answering for the others. */
@@ -76,7 +67,7 @@ export async function openShard(
   machine: AnnMachine = {},
 ): Promise<Shard> {
   const index = await loadIndex(await readLarge(indexPath), machine);
-  const { ids, categories, rowsByCategory, attributes } = await readRows(rowsPath);
+  const { ids, filters } = await readRows(rowsPath);
   if (ids.length !== index.size || index.size !== summary.size || index.dim !== summary.dim) {
     throw new LookalikeError(
       'corruptArtifact',
@@ -88,38 +79,25 @@ export async function openShard(
   let rows: Map<string, number> | undefined;
   const rowOf = (id: string): number | undefined => (rows ??= new Map(ids.map((one, row) => [one, row]))).get(id);
   const effortFor: Shard['effortFor'] = (effort) => ({ ...effortOf(effort), ...comparable(index.spec, effort) });
-  const keptAttributes = (): AttributeColumns => {
-    if (attributes !== undefined) return attributes;
-    const message = `Expected shard ${artifact} to hold attributes, but it was built before they were kept. Run \`lookalike retrain\`.`;
-    throw new LookalikeError('conflict', message);
-  };
-  const allowedBy = ({ category, filter }: Pick<ShardQuery, 'category' | 'filter'>): Uint32Array | undefined => {
-    const inCategory = category === undefined ? undefined : bitmapOf(rowsByCategory.get(category) ?? [], index);
-    if (filter === undefined || Object.keys(filter).length === 0) return inCategory;
-    const selected = keptAttributes().select(filter);
-    return inCategory === undefined ? selected : selected.map((word, i) => word & inCategory[i]!);
-  };
   return {
     artifact,
     summary,
     ids,
-    categories,
+    get categories() {
+      return filters.categories;
+    },
     index,
-    allowedBy,
+    filters,
     effortFor,
     search({ vector, category, filter, ...options }) {
-      const how = { ...options, ...comparable(index.spec, options), allowed: allowedBy({ category, filter }) };
+      const how = { ...options, ...comparable(index.spec, options), allowed: filters.select(category, filter) };
       const { rows, scores, plan } = index.search(vector, how);
       return { hits: Array.from(rows, (row, i) => ({ id: ids[row]!, score: scores[i]! })), plan };
     },
-    countValues: (names, among) =>
-      names.map((name) =>
-        name === 'category' ? countCategories(rowsByCategory, among) : keptAttributes().count(name, among),
-      ),
     searchBatch: (queries, { category, filter, ...options }) =>
       index.searchBatch(queries, {
         ...{ ...options, ...comparable(index.spec, options) },
-        allowed: allowedBy({ category, filter }),
+        allowed: filters.select(category, filter),
       }),
     vector: (row) => index.vector(row),
     vectors: (wanted) =>
@@ -144,49 +122,20 @@ function comparable(
   return isByCodes ? { rescore: Math.max(1, rescore ?? spec.rescore) } : {};
 }
 
-function countCategories(
-  rowsByCategory: ReadonlyMap<string, readonly number[]>,
-  allowed: Uint32Array | undefined,
-): [string, number][] {
-  return [...rowsByCategory].map(([category, rows]) => [
-    category,
-    allowed === undefined ? rows.length : rows.filter((row) => hasBit(allowed, row)).length,
-  ]);
-}
-
-function bitmapOf(rows: readonly number[], index: AnnIndex): Uint32Array {
-  const bitmap = createBitmap(index.size);
-  for (const row of rows) setBit(bitmap, row);
-  return bitmap;
-}
-
-async function readRows(path: string): Promise<{
-  ids: string[];
-  categories: (string | null)[];
-  rowsByCategory: Map<string, number[]>;
-  attributes: AttributeColumns | undefined;
-}> {
+async function readRows(path: string): Promise<{ ids: string[]; filters: RowFilters }> {
   const lines = Buffer.from(await readLarge(path))
     .toString('utf8')
     .split('\n');
   if (lines.at(-1) === '') lines.pop();
   const ids: string[] = [];
-  const categories: (string | null)[] = [];
-  const rowsByCategory = new Map<string, number[]>();
-  let attributes: AttributeColumns | undefined = new AttributeColumns(lines.length);
+  const filters = new RowFilters(lines.length);
   for (const [row, line] of lines.entries()) {
     if (row % PARSE_ROWS === PARSE_ROWS - 1) await new Promise((resume) => setImmediate(resume));
-    const { id, category, attributes: own } = parseRow(line, path, row);
-    ids.push(id);
-    if (own !== undefined) attributes?.set(row, own);
-    else attributes = undefined;
-    categories.push(category);
-    if (category === null) continue;
-    const rows = rowsByCategory.get(category);
-    if (rows === undefined) rowsByCategory.set(category, [row]);
-    else rows.push(row);
+    const parsed = parseRow(line, path, row);
+    ids.push(parsed.id);
+    filters.add(parsed);
   }
-  return { ids, categories, rowsByCategory, attributes };
+  return { ids, filters };
 }
 
 function parseRow(line: string, path: string, row: number): ShardRow {

@@ -9,8 +9,8 @@ interface Column {
   codeOf: Map<string, number>;
   /** By row, the code of its first value; 0: none. */
   first: Int32Array;
-  /** Further values of rows whose attribute is a list: row, code, row, code, ... */
-  others: number[];
+  /** By row, the codes of further values, where its attribute is a list. */
+  others: Map<number, number[]>;
 }
 
 /**
@@ -25,15 +25,28 @@ export class AttributeColumns {
     this.#numRows = numRows;
   }
 
-  /** Each row once. */
+  /** Each row once; then `replace`. */
   set(row: number, attributes: JsonObject): void {
     for (const [name, attribute] of Object.entries(attributes)) {
       const [text, ...more] = new Set(textsOf(attribute));
       if (text === undefined) continue;
       const column = this.#column(name);
       column.first[row] = codeIn(column, text);
-      for (const each of more) column.others.push(row, codeIn(column, each));
+      if (more.length > 0)
+        column.others.set(
+          row,
+          more.map((each) => codeIn(column, each)),
+        );
     }
+  }
+
+  /** Another item's attributes for a row, or the same item's as they are now. */
+  replace(row: number, attributes: JsonObject): void {
+    for (const column of this.#columns.values()) {
+      column.first[row] = 0;
+      column.others.delete(row);
+    }
+    this.set(row, attributes);
   }
 
   /** The rows that meet all conditions, as a bitmap. */
@@ -56,9 +69,7 @@ export class AttributeColumns {
     const counts = new Int32Array(column.codeOf.size + 1);
     const isSelected = (row: number): boolean => selected === undefined || hasBit(selected, row);
     for (let row = 0; row < this.#numRows; row++) if (isSelected(row)) counts[column.first[row]!]! += 1;
-    for (let i = 0; i < column.others.length; i += 2) {
-      if (isSelected(column.others[i]!)) counts[column.others[i + 1]!]! += 1;
-    }
+    for (const [row, codes] of column.others) if (isSelected(row)) for (const code of codes) counts[code]! += 1;
     return [...column.codeOf].map(([text, code]) => [text, counts[code]!]);
   }
 
@@ -70,16 +81,14 @@ export class AttributeColumns {
     const met = new Uint8Array(column.codeOf.size + 1);
     for (const [text, code] of column.codeOf) met[code] = isMet(text) ? 1 : 0;
     for (let row = 0; row < this.#numRows; row++) if (met[column.first[row]!] === 1) setBit(rows, row);
-    for (let i = 0; i < column.others.length; i += 2) {
-      if (met[column.others[i + 1]!] === 1) setBit(rows, column.others[i]!);
-    }
+    for (const [row, codes] of column.others) if (codes.some((code) => met[code] === 1)) setBit(rows, row);
     return rows;
   }
 
   #column(name: string): Column {
     let column = this.#columns.get(name);
     if (column === undefined) {
-      column = { codeOf: new Map(), first: new Int32Array(this.#numRows), others: [] };
+      column = { codeOf: new Map(), first: new Int32Array(this.#numRows), others: new Map() };
       this.#columns.set(name, column);
     }
     return column;

@@ -99,6 +99,12 @@ export class MutableIndex {
     this.#changed(id);
   }
 
+  /** The row of the base that an id lives in; undefined when it lives in the segment, or not at all. */
+  rowOf(id: string): number | undefined {
+    const place = this.#places.get(id);
+    return place === undefined || place < 0 ? undefined : place;
+  }
+
   /** @throws LookalikeError `notFound` */
   delete(id: string): void {
     const place = this.#place(id);

@@ -13,9 +13,15 @@ const ITEMS: JsonObject[] = [
   { brand: null, sale: 'true', maker: { name: 'acme' } },
 ];
 
-function selected(filter: AttributeFilter, items: readonly JsonObject[] = ITEMS): number[] {
+/** @param before what the rows were at first */
+function selected(
+  filter: AttributeFilter,
+  items: readonly JsonObject[] = ITEMS,
+  before: readonly JsonObject[] = [],
+): number[] {
   const columns = new AttributeColumns(items.length);
-  for (const [row, attributes] of items.entries()) columns.set(row, attributes);
+  for (const [row, attributes] of items.entries()) columns.set(row, before[row] ?? attributes);
+  for (const row of before.keys()) if (row < items.length) columns.replace(row, items[row]!);
   const bitmap = columns.select(filter);
   return items.flatMap((_, row) => (hasBit(bitmap, row) ? [row] : []));
 }
@@ -58,10 +64,15 @@ describe('filters', () => {
       fc.record({ gt: limit, gte: limit, lt: limit, lte: limit }),
     );
     fc.assert(
-      fc.property(fc.array(item, { maxLength: 70 }), fc.dictionary(name, condition), (items, filter) => {
-        const expected = items.flatMap((each, row) => (matchesFilter(filter, each) ? [row] : []));
-        expect(selected(filter, items)).toEqual(expected);
-      }),
+      fc.property(
+        fc.array(item, { maxLength: 70 }),
+        fc.array(item, { maxLength: 20 }),
+        fc.dictionary(name, condition),
+        (items, before, filter) => {
+          const expected = items.flatMap((each, row) => (matchesFilter(filter, each) ? [row] : []));
+          expect(selected(filter, items, before)).toEqual(expected);
+        },
+      ),
     );
   });
 
