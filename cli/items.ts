@@ -136,5 +136,5 @@ function describeStatus(catalogue: string, status: ChangesStatus): string {
   const { seq, searchableSeq, numWaiting, numRows, generation } = status;
   if (searchableSeq === null) return `${catalogue}: change ${seq} is the newest; nothing serves yet.`;
   const behind = searchableSeq >= seq ? 'all searched' : `searched up to ${searchableSeq}`;
-  return `${catalogue}: change ${seq} is the newest, ${behind}; ${numRows} items beside the index of generation ${generation}, ${numWaiting} wait for vectors.`;
+  return `${catalogue}: change ${seq} is the newest, ${behind}; ${numRows} changed items beside the index of generation ${generation}, ${numWaiting} wait for vectors.`;
 }

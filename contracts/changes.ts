@@ -57,6 +57,6 @@ export interface DeltaStatus {
   searchableSeq: number;
   /** Items whose new picture has no vector yet. */
   numWaiting: number;
-  /** Rows beside the index: what a search compares in full. */
+  /** Items that are not as the index has them. */
   numRows: number;
 }

@@ -55,12 +55,14 @@ export interface ChangeStore {
   snapshotSeq(catalogue: string, snapshot: string): Promise<number>;
   /** Those of the items that got another picture after a number. */
   repictured(catalogue: string, ids: string[], after: number): Promise<Set<string>>;
-  /** Of every generation that hosts hold shards of, serving or about to. */
+  /** Of every generation that hosts hold shards of, and of the newest while it is being built, once it has its model. */
   targets(): Promise<DeltaTarget[]>;
   /** Pictures that came after `sinceSeq`, and in changes after `after`, and have no vector yet; ascending by change. */
   unembedded(target: DeltaTarget, page: { after: number; limit: number }): Promise<{ image: string; seq: number }[]>;
   /** The first writer's stay: a picture's vector depends on nothing but picture and model. */
   putVectors(catalogue: string, model: string, vectors: PictureVector[]): Promise<void>;
+  /** How many pictures of the catalogue have a vector by the model, or none for a reason. */
+  numVectors(catalogue: string, model: string): Promise<number>;
   /** By picture, those there are; `null` for a picture that cannot be used. */
   vectors(catalogue: string, model: string, images: string[]): Promise<Map<string, Float32Array | null>>;
   /** Forgets vectors that no target needs, and deletions older than every snapshot in use. @returns rows removed */

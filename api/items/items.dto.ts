@@ -79,7 +79,7 @@ export class ChangesStatusDto extends createZodDto(
       .nullable()
       .describe('All changes up to this one are searched; null while nothing serves.'),
     numWaiting: count.describe('Items whose new picture has no vector yet; they are found by their old one.'),
-    numRows: count.describe('Items held beside the index, until the next generation takes them in.'),
+    numRows: count.describe('Items that are not as the index has them, until the next generation takes them in.'),
     generation: z.number().nullable(),
   }),
 ) {}

@@ -8,14 +8,22 @@ import type { Embedder } from '../inference/embedder.ts';
 import type { Logger } from '../log/logger.ts';
 
 export interface EmbedChangesOptions {
-  changes: Pick<ChangeStore, 'targets' | 'unembedded' | 'putVectors' | 'lastSeq' | 'prune'>;
+  changes: Pick<ChangeStore, 'targets' | 'unembedded' | 'putVectors' | 'numVectors' | 'lastSeq' | 'prune'>;
   blobs: Pick<BlobStore, 'get'>;
   embedder: Pick<Embedder, 'embed'>;
   /** This host's name, and those of all embed hosts that answer now. */
   name: string;
   peers: () => Promise<string[]>;
   logger?: Logger;
+  /** Of one catalogue and model. Default {@link MAX_CHANGED}. */
+  maxChanged?: number;
 }
+
+/**
+ * Every replica holds changed vectors and every search compares all of them: where more pictures changed than this, the rest waits for the next
+ * generation.
+ */
+export const MAX_CHANGED = 50_000;
 
 /** Most pictures embedded between two writes: half a second of work, where so many wait. */
 const BATCH = 32;
@@ -94,9 +102,15 @@ export class EmbedChanges {
     }
     if (now - this.#lookedAt < LOOK_MS) return;
     const [targets, peers] = await Promise.all([this.#options.changes.targets(), this.#options.peers()]);
-    this.#targets = targets;
+    this.#targets = await this.#withRoom(targets);
     this.#peers = [...new Set([...peers, this.#options.name])];
     this.#lookedAt = now;
+  }
+
+  async #withRoom(targets: readonly DeltaTarget[]): Promise<DeltaTarget[]> {
+    const { changes, maxChanged = MAX_CHANGED } = this.#options;
+    const counts = await Promise.all(targets.map(({ catalogue, model }) => changes.numVectors(catalogue, model)));
+    return targets.filter((_, i) => counts[i]! < maxChanged);
   }
 
   async #embedSome(target: DeltaTarget): Promise<boolean> {

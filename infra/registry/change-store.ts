@@ -86,6 +86,11 @@ export function createChangeStore(database: Database): ChangeStore {
       }
     },
 
+    async numVectors(catalogue, model) {
+      const query = db.selectFrom('picture_vectors').where('catalogue', '=', catalogue).where('model', '=', model);
+      return Number((await query.select((eb) => eb.fn.countAll().as('count')).executeTakeFirstOrThrow()).count);
+    },
+
     async vectors(catalogue, model, images) {
       const found = new Map<string, Float32Array | null>();
       for (const chunk of inChunks(images)) {
@@ -104,16 +109,24 @@ export function createChangeStore(database: Database): ChangeStore {
   };
 }
 
+/** What hosts hold shards of, and what is being built with a model already, so that it lacks nothing when it comes to serve. */
 async function targets(db: Db): Promise<DeltaTarget[]> {
   const rows = await db
-    .selectFrom('endpoints as e')
-    .innerJoin('generations as g', (join) =>
-      join.onRef('g.catalogue', '=', 'e.catalogue').onRef('g.number', '=', 'e.generation'),
-    )
+    .selectFrom('generations as g')
     .leftJoin('snapshots as s', (join) =>
       join.onRef('s.catalogue', '=', 'g.catalogue').onRef('s.artifact', '=', 'g.snapshot'),
     )
     .where('g.model', 'is not', null)
+    .where((eb) => {
+      const ofCatalogue = eb.selectFrom('generations as n').whereRef('n.catalogue', '=', 'g.catalogue');
+      const newest = ofCatalogue.select((one) => one.fn.max('n.number').as('number'));
+      const held = eb.selectFrom('endpoints as e').whereRef('e.catalogue', '=', 'g.catalogue').select('e.url');
+      return eb.or([
+        eb.exists(held.whereRef('e.generation', '=', 'g.number')),
+        // An older one that says so belongs to a run that ended without a word.
+        eb.and([eb('g.status', '=', 'building'), eb('g.number', '=', newest)]),
+      ]);
+    })
     .select(['g.catalogue', 'g.model', 's.seq'])
     .distinct()
     .execute();

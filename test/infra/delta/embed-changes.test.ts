@@ -38,7 +38,7 @@ async function serve(generation: string, model: string, sinceSeq: number): Promi
 }
 
 /** A picture is its own number; 13 cannot be used. */
-function host(name: string): EmbedChanges {
+function host(name: string, maxChanged?: number): EmbedChanges {
   const embed: EmbedChangesOptions['embedder']['embed'] = async (model, pictures, { priority }) => {
     expect(priority).toBe('changed');
     return pictures.map((bytes) => {
@@ -54,7 +54,7 @@ function host(name: string): EmbedChanges {
     return Buffer.from(sha256);
   };
   const { changes } = registry;
-  return new EmbedChanges({ changes, blobs: { get }, embedder: { embed }, name, peers: async () => peers });
+  return new EmbedChanges({ changes, blobs: { get }, embedder: { embed }, name, peers: async () => peers, maxChanged });
 }
 
 const vectors = (model: string, numbers: readonly number[]) => registry.changes.vectors('c', model, numbers.map(image));
@@ -130,6 +130,14 @@ it('passes nothing over: what a store does not give now holds up no other, what 
   const restarted = host('e1');
   while (await restarted.step());
   expect((await vectors('m', [3])).size).toBe(1);
+});
+
+it('leaves the rest for the next generation where very many pictures changed', async () => {
+  await serve('g1', 'm', 0);
+  await registry.changes.putVectors('c', 'm', [{ image: image(1), vector: Float32Array.of(1) }]);
+  await registry.catalogue.writeItems('c', [put('a', 3)]);
+  expect(await host('e1', 1).step()).toBe(false);
+  expect(await host('e1', 2).step()).toBe(true);
 });
 
 it('an owner is agreed upon, and only the work of one that leaves moves', () => {

@@ -214,8 +214,12 @@ export function changesSuite(name: string, fresh: () => Promise<OpenMore>): void
       expect(await changes.prune('c')).toBe(0);
       const draft = { catalogue: 'c', snapshot: 's', workflowId: 'w', workflowRunId: 'r' };
       const { number } = await generations.create(draft);
+      expect(await changes.targets()).toEqual([]);
       await generations.update('c', number, { model: 'm' });
       await changes.recordSnapshot('c', 's', 3);
+      expect(await changes.targets()).toEqual([{ catalogue: 'c', model: 'm', sinceSeq: 3 }]);
+      await generations.update('c', number, { status: 'retired' });
+      expect(await changes.targets()).toEqual([]);
       const endpoint = { generation: number, shard: 0, replica: 0, url: 'u', host: 'h', artifact: 'shard' };
       await routing.putEndpoint('c', endpoint);
       await routing.putEndpoint('c', { ...endpoint, replica: 1 });
