@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -116,5 +116,28 @@ describe.skipIf(missing.length > 0)(`the whole stack over PostgreSQL and S3${why
       generation: before.generation,
     });
     expect(await retrain()).toMatchObject({ generation: 1, model: trained.model, reused: ALL_STEPS });
+  });
+
+  test('finds, filters and loses items that are put and deleted while it serves', async () => {
+    const [line = ''] = readFileSync(files.train.path, 'utf8').split('\n');
+    const { image } = JSON.parse(line) as { image: string };
+    const source = join(shop.dataDir, 'files', 'changes.jsonl');
+    const put = (...rows: object[]): Promise<unknown> => {
+      writeFileSync(source, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+      return shop.json('items', 'put', source, ...IN, '--wait');
+    };
+    const idsOf = ({ hits }: SearchAnswer): string[] => hits.map((hit) => hit.id);
+    const bad = { id: 'bad', image: source };
+    const answer = await put({ id: 'fresh', image, category: 'new', price: 5 }, bad);
+    expect(answer).toMatchObject({ added: 1, rejected: [{ row: 2, id: 'bad' }] });
+    expect(idsOf(await byPhoto(image))[0]).toBe('fresh');
+    expect(await put({ id: 'fresh', image, category: 'new', price: 7 })).toMatchObject({ changed: 1, rejected: [] });
+    const where = (price: string): Promise<SearchAnswer> =>
+      shop.json<SearchAnswer>('search', '--image', image, ...IN, '--where', price);
+    expect(idsOf(await where('price=7'))).toEqual(['fresh']);
+    expect(idsOf(await where('price=5'))).toEqual([]);
+    expect(await shop.json('items', 'delete', 'fresh', 'never', ...IN)).toMatchObject({ deleted: 1, absent: 1 });
+    expect(idsOf(await byPhoto(image))).not.toContain('fresh');
+    await expect.poll(() => shop.json('items', 'status', ...IN)).toMatchObject({ numRows: 0, numWaiting: 0 });
   });
 });
