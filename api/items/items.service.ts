@@ -1,18 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
-import type { ItemWrite, PutItem, RequestKey, WriteOutcome, Written } from '../../contracts/changes.ts';
+import type { ItemWrite, RequestKey, WriteOutcome, Written } from '../../contracts/changes.ts';
 import type { BlobStore } from '../../contracts/artifacts.ts';
-import { LookalikeError, isLookalikeError } from '../../contracts/errors.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { Registry } from '../../contracts/registry.ts';
 import { mapBounded } from '../../infra/import/map-bounded.ts';
-import { storePicture } from '../../infra/import/store-picture.ts';
 import { Metrics } from '../health/metrics.service.ts';
 import { BLOBS, IMAGE_FETCHER, REGISTRY, SEARCHER } from '../ports.ts';
 import type { ImageFetcher, Searcher } from '../ports.ts';
-import { decodeBase64 } from '../search/base64.ts';
-import { ValidationError } from '../validation.ts';
 import type { BulkAnswer, ChangesStatusDto, PutItemDto, WriteAnswer } from './items.dto.ts';
+import { prepareItem, prepareLine } from './prepare-item.ts';
+import type { Pictures } from './prepare-item.ts';
 import { SearchableWatch } from './searchable-watch.service.ts';
 import type { WriteLine } from './write-lines.ts';
 
@@ -35,9 +34,8 @@ export interface WriteOptions {
 @Injectable()
 export class ItemsService {
   private readonly registry: Registry;
-  private readonly blobs: BlobStore;
   private readonly searcher: Searcher;
-  private readonly fetchImage: ImageFetcher;
+  private readonly pictures: Pictures;
   private readonly watch: SearchableWatch;
   private readonly metrics: Metrics;
 
@@ -50,9 +48,8 @@ export class ItemsService {
     @Inject(Metrics) metrics: Metrics,
   ) {
     this.registry = registry;
-    this.blobs = blobs;
     this.searcher = searcher;
-    this.fetchImage = fetchImage;
+    this.pictures = { blobs, fetchImage };
     this.watch = watch;
     this.metrics = metrics;
   }
@@ -63,7 +60,7 @@ export class ItemsService {
     item: PutItemDto & { id: string; image?: Buffer },
     options: WriteOptions,
   ): Promise<WriteAnswer> {
-    const prepare = async (): Promise<ItemWrite[]> => [{ put: await this.prepared(item, options.signal) }];
+    const prepare = async (): Promise<ItemWrite[]> => [{ put: await prepareItem(this.pictures, item, options.signal) }];
     return this.one(catalogue, item.id, prepare, options);
   }
 
@@ -74,7 +71,7 @@ export class ItemsService {
   /** Lines that cannot be taken are told of one by one; the others are written together. */
   async bulk(catalogue: string, lines: readonly WriteLine[], options: WriteOptions): Promise<BulkAnswer> {
     const prepare = async (): Promise<Prepared> => {
-      const ready = await mapBounded(lines, CONCURRENCY, (line) => this.preparedLine(line, options.signal));
+      const ready = await mapBounded(lines, CONCURRENCY, (line) => prepareLine(this.pictures, line, options.signal));
       const writes = ready.flatMap((line) => ('write' in line ? [line] : []));
       const rejected = ready.flatMap((line) => ('reason' in line ? [line] : []));
       const answer = ({ outcomes, seq }: Written): JsonObject => {
@@ -139,49 +136,12 @@ export class ItemsService {
     if (key === undefined) return told(await this.registry.catalogue.writeItems(catalogue, writes));
     return this.registry.catalogue.writeItemsOnce(catalogue, key, writes, told);
   }
-
-  private async preparedLine(line: WriteLine, signal: AbortSignal): Promise<ReadyLine> {
-    if ('reason' in line) return line;
-    if ('delete' in line) return { line: line.line, id: line.delete, write: { delete: line.delete } };
-    const { id } = line.put;
-    try {
-      return { line: line.line, id, write: { put: await this.prepared(line.put, signal) } };
-    } catch (error) {
-      // The picture's own fault; a store or a host that does not answer is not, and the whole request is tried again.
-      if (!isLookalikeError(error) || error.retryable || error.code === 'cancelled') throw error;
-      return { line: line.line, id, reason: error.message };
-    }
-  }
-
-  private async prepared(
-    { id, category, label, title, attributes, ...picture }: PutItemDto & { id: string; image?: Buffer },
-    signal: AbortSignal,
-  ): Promise<PutItem> {
-    const bytes = await this.bytesOf(picture, signal);
-    const image = bytes === null ? null : await storePicture(this.blobs, bytes);
-    const fields = { category: category ?? null, label: label ?? null, title: title ?? null };
-    return { id, image, ...fields, attributes: attributes ?? {} };
-  }
-
-  private async bytesOf(
-    { image, imageBase64, imageUrl }: Pick<PutItemDto, 'imageBase64' | 'imageUrl'> & { image?: Buffer },
-    signal: AbortSignal,
-  ): Promise<Buffer | null> {
-    if ([image, imageBase64, imageUrl].filter((one) => one !== undefined).length > 1) {
-      const got = 'several of image, imageBase64 and imageUrl';
-      throw new ValidationError([{ field: '(body)', expected: 'one picture', got }]);
-    }
-    if (imageBase64 !== undefined) return decodeBase64('imageBase64', imageBase64);
-    if (imageUrl !== undefined) return this.fetchImage(imageUrl, signal);
-    return image ?? null;
-  }
 }
 
 interface Prepared {
   writes: ItemWrite[];
   answer: (written: Written) => JsonObject;
 }
-type ReadyLine = { line: number; id: string; write: ItemWrite } | { line: number; id: string | null; reason: string };
 
 function counts(outcomes: readonly WriteOutcome[]): Record<Exclude<WriteOutcome, 'noPicture'>, number> {
   const count = { added: 0, changed: 0, unchanged: 0, deleted: 0, absent: 0 };

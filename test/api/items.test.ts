@@ -8,6 +8,7 @@ import { BulkAnswerDto, ChangesStatusDto, WriteAnswerDto } from '../../api/items
 import type { ApiPorts } from '../../api/ports.ts';
 import type { Problem } from '../../api/problem.ts';
 import type { DeltaStatus } from '../../contracts/changes.ts';
+import { LookalikeError } from '../../contracts/errors.ts';
 import { openRegistry } from '../../infra/registry/registry.ts';
 import type { SqlRegistry } from '../../infra/registry/registry.ts';
 import { temporaryFolder } from '../infra/artifacts/temporary-folder.ts';
@@ -53,6 +54,10 @@ async function start(options: Partial<ApiOptions> = {}): Promise<void> {
           return sha256;
         },
       }),
+      fetchImage: (url, signal) =>
+        url.includes('away')
+          ? Promise.reject(new LookalikeError('unavailable', 'Expected the host to answer, but it does not.'))
+          : ports.fetchImage(url, signal),
       searcher: strict<ApiPorts['searcher']>('searcher', {
         deltaStatus: async () => status && { ...status, generation: 1 },
       }),
@@ -145,6 +150,7 @@ describe('writes of items', () => {
       { id: 'c', category: 'shoe' },
       { id: 'new' },
       { delete: 'c', title: 'x' },
+      { id: 'away', imageUrl: 'https://away.example/a.png' },
     ]);
     expect(answer).toMatchObject({ seq: 4, added: 2, changed: 1, unchanged: 0, deleted: 1, absent: 1 });
     expect(answer.rejected.map(({ line, id }) => [line, id])).toEqual([
@@ -152,6 +158,7 @@ describe('writes of items', () => {
       [3, 'b'],
       [9, 'new'],
       [10, null],
+      [11, 'away'],
     ]);
     expect(answer.rejected.every(({ reason }) => reason.startsWith('Expected'))).toBe(true);
     expect(await items()).toMatchObject([{ id: 'c', category: 'shoe' }]);

@@ -138,6 +138,8 @@ describe.skipIf(missing.length > 0)(`the whole stack over PostgreSQL and S3${why
     expect(idsOf(await where('price=5'))).toEqual([]);
     expect(await shop.json('items', 'delete', 'fresh', 'never', ...IN)).toMatchObject({ deleted: 1, absent: 1 });
     expect(idsOf(await byPhoto(image))).not.toContain('fresh');
-    await expect.poll(() => shop.json('items', 'status', ...IN)).toMatchObject({ numRows: 0, numWaiting: 0 });
+    await expect
+      .poll(() => shop.json('items', 'status', ...IN), { timeout: 20_000 })
+      .toMatchObject({ numRows: 0, numWaiting: 0 });
   });
 });
