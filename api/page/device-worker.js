@@ -1,5 +1,6 @@
 /* global self, createImageBitmap, OffscreenCanvas */
 import * as ort from '/page/ort/ort.wasm.min.mjs';
+import { planCrop } from './shared/crop.js';
 import { planResample } from './shared/resample-plan.js';
 import { resample } from './shared/resample.js';
 
@@ -17,7 +18,7 @@ let preprocessing;
 
 self.addEventListener('message', async ({ data: { id, ...request } }) => {
   try {
-    self.postMessage({ id, result: request.kind === 'load' ? await load(request) : await embed(request.file) });
+    self.postMessage({ id, result: request.kind === 'load' ? await load(request) : await embed(request) });
   } catch (error) {
     self.postMessage({ id, problem: error.message ?? String(error) });
   }
@@ -30,17 +31,17 @@ async function load(request) {
   preprocessing = request.preprocessing;
 }
 
-async function embed(file) {
+async function embed({ file, crop }) {
   const { size } = preprocessing;
-  const image = new ort.Tensor('float32', await tensorOf(file), [1, 3, size, size]);
+  const image = new ort.Tensor('float32', await tensorOf(file, crop), [1, 3, size, size]);
   const { embedding } = await session.run({ image });
   const vector = Float32Array.from(embedding.data);
   if (!vector.every(Number.isFinite)) throw new Error('Expected finite values from the model, got NaN or infinity.');
   return vector;
 }
 
-/** CHW f32 [3, size, size]. */
-async function tensorOf(file) {
+/** CHW f32 [3, size, size], of the part of the picture that `crop` names in shares, or of all of it. */
+async function tensorOf(file, crop) {
   const bitmap = await decode(file);
   const { width, height } = bitmap;
   if (width * height > MAX_PIXELS || Math.max(width, height) > MAX_ASPECT_RATIO * Math.min(width, height)) {
@@ -48,9 +49,11 @@ async function tensorOf(file) {
       `Expected at most ${MAX_PIXELS} pixels and sides of at most ${MAX_ASPECT_RATIO}:1, got ${width} x ${height}.`,
     );
   }
-  const plan = planResample(width, height, preprocessing.resizeShorterSide, preprocessing.size);
+  const box = crop ? planCrop(crop, width, height, MAX_ASPECT_RATIO) : { left: 0, top: 0, width, height };
+  if (box.problem !== undefined) throw new Error(box.problem);
+  const plan = planResample(box.width, box.height, preprocessing.resizeShorterSide, preprocessing.size);
   const tensor = new Float32Array(3 * preprocessing.size ** 2);
-  resample(regionOf(bitmap, plan), plan, preprocessing, tensor);
+  resample(regionOf(bitmap, box, plan), plan, preprocessing, tensor);
   bitmap.close();
   return tensor;
 }
@@ -65,12 +68,12 @@ async function decode(file) {
 }
 
 /** The part of the picture that the plan uses, as RGB; what is transparent shows the background. */
-function regionOf(bitmap, { columns, rows }) {
+function regionOf(bitmap, { left, top }, { columns, rows }) {
   const [width, height] = [columns.length, rows.length];
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   context.fillStyle = `rgb(${preprocessing.background.join(' ')})`;
   context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, -columns.first, -rows.first);
+  context.drawImage(bitmap, -left - columns.first, -top - rows.first);
   const pixels = context.getImageData(0, 0, width, height).data;
   const data = new Uint8Array(width * height * 3);
   for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {

@@ -59,10 +59,10 @@ export function deviceEmbedder(tell) {
 
   return {
     /** @returns {Promise<{ model: string, vector: number[] }>} */
-    async embed(base, file, signal) {
+    async embed(base, file, crop, signal) {
       const { model } = await load(base, signal);
       const started = performance.now();
-      const vector = await ask({ kind: 'embed', file });
+      const vector = await ask({ kind: 'embed', file, crop });
       signal.throwIfAborted();
       const ms = (performance.now() - started).toFixed(0);
       tell(`Embedded here in ${ms} ms; only ${vector.length} numbers are sent.`);

@@ -1,5 +1,6 @@
 /* global document, window, history, localStorage, location, URL, URLSearchParams, AbortController */
 import { card } from './cards.js';
+import { cropFrame } from './crop.js';
 import { deviceEmbedder } from './device.js';
 import { byId, fillSelect, say } from './elements.js';
 import { generationsPanel } from './generations.js';
@@ -19,6 +20,7 @@ const state = { catalogue: undefined, catalogues: [], query: null, category: '',
 let current = new AbortController();
 
 const askKey = keyDialog(start);
+const crop = cropFrame(() => state.query?.kind === 'photo' && void refresh());
 const device = deviceEmbedder((words) => say(byId('on-device-note'), words));
 const tune = tunePanel({ onProblem: showProblem });
 const generations = generationsPanel({ onSwitched: () => void loadCatalogues().then(refresh), onProblem: showProblem });
@@ -104,6 +106,7 @@ function pickPhoto(file) {
     return showProblem(new Error(`Expected a photo of at most 15 MB, got ${size} MB.`));
   }
   state.query = { kind: 'photo', staysHere: byId('on-device').checked, file };
+  crop.reset();
   void refresh();
 }
 
@@ -164,9 +167,13 @@ async function search(signal) {
 /** Sends the photo, or, where it was to stay here when it was chosen, the vector that this device makes of it. */
 async function searchPhoto({ file, staysHere }, fields, signal) {
   const path = `${base()}/search`;
-  if (!staysHere) return postForm(path, { image: file, ...fields }, { signal });
+  const box = crop.box();
+  if (!staysHere) {
+    const part = box && JSON.stringify(box);
+    return postForm(path, { image: file, crop: part, ...fields }, { signal });
+  }
   for (let attempt = 1; ; attempt++) {
-    const { model, vector } = await device.embed(base(), file, signal);
+    const { model, vector } = await device.embed(base(), file, box, signal);
     try {
       return await post(path, { vector, model, ...fields }, { signal });
     } catch (error) {
@@ -194,13 +201,14 @@ function showQuery() {
   const picture = byId('query-picture');
   byId('drop-hint').hidden = query !== null;
   byId('clear').hidden = query === null;
-  picture.hidden = query === null;
+  byId('query-frame').hidden = query === null;
+  crop.allow(query?.kind === 'photo');
   byId('file-label').textContent = query === null ? 'Choose a photo' : 'Choose another photo';
   if (query === null) {
     byId('query-caption').textContent = 'Or click any item.';
   } else if (query.kind === 'item') {
     byId('query-caption').textContent = query.item.title ?? query.item.id;
-    showPicture(picture, query.item.imageUrl).catch(() => (picture.hidden = true));
+    showPicture(picture, query.item.imageUrl).catch(() => (byId('query-frame').hidden = true));
   } else {
     byId('query-caption').textContent = query.file.name || 'Pasted photo';
     const url = URL.createObjectURL(query.file);

@@ -7,6 +7,7 @@ import type { Generation, GenerationSwitch, SearchAnswer } from '../../contracts
 import type { SimilarAnswer, SimilarItemsOutput } from '../../contracts/similar.ts';
 import type { RetrievalQuality } from '../../contracts/training.ts';
 import type { RetrainOutput } from '../../contracts/workflows.ts';
+import type { Top } from '../../cli/top-view.ts';
 import { writeDemoFiles } from '../../infra/demo/emoji.ts';
 import type { DemoFiles } from '../../infra/demo/emoji.ts';
 import type { Switched } from '../../infra/generations/promote.ts';
@@ -119,6 +120,33 @@ describe('the main job through the command line', () => {
       item.category,
     );
     expect(byId.hits.every(({ category }) => category === item.category)).toBe(true);
+  });
+
+  test('a search groups products, counts values, re-ranks a part of a photo, and explains what answered', async () => {
+    const item = rowsOf(files.items.path)[17]!;
+    const ask = ['search', '--image', item.image, ...IN, '--k', '5', '--group-by', 'label', '--crop', '0,0,1,1'];
+    const answer = await shop.json<SearchAnswer>(...ask, '--facet', 'category', '--diversity', '0.1', '--explain');
+    expect(answer.hits[0]).toMatchObject({ id: item.id, group: { value: item.label } });
+    expect(new Set(answer.hits.map(({ group }) => group?.value)).size).toBe(5);
+    const counted = answer.facets![0]!.values.reduce((sum, { count }) => sum + count, 0);
+    expect(counted).toBeGreaterThan(0);
+    expect(counted).toBeLessThanOrEqual(files.items.numRows);
+    expect(answer.crop).toMatchObject({ left: 0, top: 0 });
+    const { shards } = answer.explanation!;
+    expect(shards).toHaveLength(answer.coverage.shardsAsked);
+    for (const one of shards)
+      expect(one).toMatchObject({ answered: true, host: expect.stringContaining('searcher') as string });
+    // The holdout pictures told what scores mean.
+    const { probability } = answer.hits[0]!;
+    expect(probability).toBeGreaterThan(0.3);
+    const sure = await shop.json<SearchAnswer>(...ask, '--min-probability', String(probability));
+    expect(sure.hits.every((hit) => hit.probability! >= probability!)).toBe(true);
+    const next = await shop.json<SearchAnswer>(...ask, '--cursor', (await shop.json<SearchAnswer>(...ask)).nextCursor!);
+    expect(next.hits.some(({ id }) => id === item.id)).toBe(false);
+    expect(next.hits.length).toBeGreaterThan(0);
+    const top = await shop.json<Top>('top', '--every', '0.3');
+    expect(top.recall.map(({ catalogue }) => catalogue)).toEqual([CATALOGUE]);
+    expect(top.recall[0]!.recallAt10).toBeGreaterThan(0.9);
   });
 
   test('similar items are searched live, then found in advance, with the same neighbours', async () => {

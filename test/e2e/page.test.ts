@@ -342,4 +342,38 @@ describe.skipIf(chromiumPath === undefined)('the page, in Chromium', () => {
     expect(complaints).toEqual([]);
     await look('docs');
   });
+
+  it('looks for the part of a photo that a rectangle is dragged over, and for all of it again', async () => {
+    await visit();
+    await page.locator('#file').setInputFiles({ name: 'street.png', mimeType: 'image/png', buffer: picture('1f697') });
+    await heading('22 items like your photo');
+    await until(`document.querySelector('#query-picture').naturalWidth > 0`);
+    const photo = (await page.locator('#query-picture').boundingBox())!;
+    const at = (x: number, y: number): [number, number] => [photo.x + x * photo.width, photo.y + y * photo.height];
+    world.embedding = [0, 1, 0, 0];
+    // From the lower right corner on, and further than the photo goes.
+    await page.mouse.move(...at(0.75, 0.5));
+    await page.mouse.down();
+    await page.mouse.move(...at(0.5, 0.4), { steps: 3 });
+    await page.mouse.move(...at(0.25, -0.2), { steps: 3 });
+    await page.mouse.up();
+    await vi.waitFor(() => expect(world.embedded).toHaveLength(2));
+    const { crop } = world.embedded[1]!;
+    expect(crop).toEqual({
+      ...{ left: expect.closeTo(0.25, 1) as number, top: 0, unit: 'relative' },
+      ...{ width: expect.closeTo(0.5, 1) as number, height: expect.closeTo(0.5, 1) as number },
+    });
+    await page.locator('.card .title', { hasText: 'Automobile' }).waitFor();
+    await until(`document.querySelector('.card .title').textContent === 'Automobile'`);
+    await look('crop');
+    // A click is no rectangle.
+    await page.mouse.click(...at(0.5, 0.5));
+    await page.getByRole('button', { name: 'Whole photo' }).click();
+    await vi.waitFor(() => expect(world.embedded).toHaveLength(3));
+    expect(world.embedded[2]!.crop).toBeUndefined();
+    await page.getByRole('button', { name: /^Red Apple/ }).click();
+    await heading('items like Red Apple');
+    expect(await page.locator('#crop-hint').isVisible()).toBe(false);
+    expect(complaints).toEqual([]);
+  });
 });
