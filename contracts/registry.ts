@@ -65,7 +65,7 @@ export interface ChangeStore {
   numVectors(catalogue: string, model: string): Promise<number>;
   /** By picture, those there are; `null` for a picture that cannot be used. */
   vectors(catalogue: string, model: string, images: string[]): Promise<Map<string, Float32Array | null>>;
-  /** Forgets vectors that no target needs, and deletions older than every snapshot in use. @returns rows removed */
+  /** Forgets vectors that neither a target nor a rollback from what serves needs, and deletions older than every snapshot in use. @returns rows removed */
   prune(catalogue: string): Promise<number>;
 }
 

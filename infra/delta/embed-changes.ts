@@ -103,6 +103,9 @@ export class EmbedChanges {
     if (now - this.#lookedAt < LOOK_MS) return;
     const [targets, peers] = await Promise.all([this.#options.changes.targets(), this.#options.peers()]);
     this.#targets = await this.#withRoom(targets);
+    // One that comes back (a rollback) may have been forgotten in between, and is looked at from its snapshot on.
+    const keys = new Set(targets.map(keyOf));
+    for (const key of this.#done.keys()) if (!keys.has(key)) this.#done.delete(key);
     this.#peers = [...new Set([...peers, this.#options.name])];
     this.#lookedAt = now;
   }
@@ -115,7 +118,7 @@ export class EmbedChanges {
 
   async #embedSome(target: DeltaTarget): Promise<boolean> {
     const { changes, name } = this.#options;
-    const key = JSON.stringify(target);
+    const key = keyOf(target);
     const after = this.#done.get(key) ?? target.sinceSeq;
     // Before the look: what comes after it is not known to be done.
     const last = await changes.lastSeq(target.catalogue);
@@ -175,3 +178,5 @@ export class EmbedChanges {
     }
   }
 }
+
+const keyOf = (target: DeltaTarget): string => JSON.stringify(target);

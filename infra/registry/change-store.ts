@@ -104,6 +104,7 @@ export function createChangeStore(database: Database): ChangeStore {
     prune: (catalogue) =>
       database.write(`prune:${catalogue}`, async (tx) => {
         const wanted = (await targets(tx)).filter((target) => target.catalogue === catalogue);
+        if (wanted.length > 0) wanted.push(...(await rollbackTargets(tx, catalogue)));
         return (await pruneVectors(tx, catalogue, wanted)) + (await pruneDeletions(tx, catalogue));
       }),
   };
@@ -131,6 +132,24 @@ async function targets(db: Db): Promise<DeltaTarget[]> {
     .distinct()
     .execute();
   return rows.map(({ catalogue, model, seq }) => ({ catalogue, model: model ?? '', sinceSeq: Number(seq ?? 0) }));
+}
+
+/** What the serving generation replaced: a rollback to it finds what was embedded for it. */
+async function rollbackTargets(tx: Db, catalogue: string): Promise<DeltaTarget[]> {
+  const rows = await tx
+    .selectFrom('generations as g')
+    .innerJoin('generations as n', (join) =>
+      join.onRef('n.catalogue', '=', 'g.catalogue').onRef('n.replaced', '=', 'g.number'),
+    )
+    .leftJoin('snapshots as s', (join) =>
+      join.onRef('s.catalogue', '=', 'g.catalogue').onRef('s.artifact', '=', 'g.snapshot'),
+    )
+    .where('n.catalogue', '=', catalogue)
+    .where('n.status', '=', 'serving')
+    .where('g.model', 'is not', null)
+    .select(['g.model', 's.seq'])
+    .execute();
+  return rows.map(({ model, seq }) => ({ catalogue, model: model ?? '', sinceSeq: Number(seq ?? 0) }));
 }
 
 /** Of each model, what came after the oldest snapshot that it serves stays. */

@@ -132,6 +132,26 @@ it('passes nothing over: what a store does not give now holds up no other, what 
   expect((await vectors('m', [3])).size).toBe(1);
 });
 
+it('makes again what was forgotten while its generation was away', async () => {
+  await serve('g1', 'm', 0);
+  await registry.catalogue.writeItems('c', [put('a', 3)]);
+  const one = host('e1');
+  const looked = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 1_050));
+    while (await one.step());
+  };
+  await looked();
+  const endpoint = { generation: 1, shard: 0, replica: 0, url: 'u', host: 'h', artifact: 'shard' };
+  await registry.generations.update('c', 1, { status: 'retired' });
+  await registry.routing.removeEndpoint('c', endpoint);
+  await serve('g2', 'n', 0);
+  await looked();
+  expect(await registry.changes.prune('c')).toBe(1);
+  await registry.routing.putEndpoint('c', endpoint);
+  await looked();
+  expect((await vectors('m', [3])).size).toBe(1);
+});
+
 it('leaves the rest for the next generation where very many pictures changed', async () => {
   await serve('g1', 'm', 0);
   await registry.changes.putVectors('c', 'm', [{ image: image(1), vector: Float32Array.of(1) }]);

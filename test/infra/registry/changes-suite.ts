@@ -228,6 +228,17 @@ export function changesSuite(name: string, fresh: () => Promise<OpenMore>): void
       expect(await changes.prune('c')).toBe(3);
       expect([...(await changes.vectors('c', 'm', [x!, y!])).keys()]).toEqual([y]);
       expect((await changes.since('c', { after: 0, limit: 9 })).map(({ id }) => id)).toEqual(['a', 'c', 'd']);
+
+      // What the one that serves has replaced keeps its vectors: somebody may roll back to it.
+      const next = await generations.create({ ...draft, workflowRunId: 'r2' });
+      await generations.update('c', number, { index: 'i' });
+      await generations.update('c', next.number, { model: 'n', index: 'j' });
+      for (const each of [number, next.number]) await generations.switchTo('c', each);
+      for (const replica of [0, 1]) await routing.removeEndpoint('c', { ...endpoint, replica });
+      await routing.putEndpoint('c', { ...endpoint, generation: next.number });
+      expect((await changes.targets()).map(({ model }) => model)).toEqual(['n']);
+      expect(await changes.prune('c')).toBe(0);
+      expect([...(await changes.vectors('c', 'm', [y!])).keys()]).toEqual([y]);
     });
   });
 }
