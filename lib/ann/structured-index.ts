@@ -2,6 +2,7 @@ import type { AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchOptions } from 
 import { batchShape } from './batch-room.ts';
 import { countBits } from './bitmap.ts';
 import { encodeIndexFile } from './index-file.ts';
+import { inLanes } from './lanes.ts';
 import type { KernelName } from './kernels/wasm-module.ts';
 import { Rows } from './rows.ts';
 import type { Found } from './rows.ts';
@@ -107,22 +108,13 @@ export class StructuredIndex<S extends IndexSpec> implements AnnIndex {
       queries: kernels.allocate(size * dim * 4),
       room: this.#room(size, wanted, effort),
     }));
-    let next = 0;
-    const work = async ({ queries, room }: (typeof lanes)[number]): Promise<void> => {
-      while (next < count) {
-        const from = next;
-        const to = (next = Math.min(count, from + size));
-        const place = kernels.f32(queries, size * dim);
-        for (let i = from; i < to; i++) place.set(ready[i]!, (i - from) * dim);
-        const args = [address, queries, to - from, allowed, wanted, effort, ...room.args];
-        await runCalls(kernels, this.#machine, [{ name: kernel, args }], options.signal);
-        for (let i = from; i < to; i++) answers[i] = room.answer(i - from);
-      }
-    };
-    // What others have begun reads and writes the memory: nobody goes on before all of it has ended.
-    for (const lane of await Promise.allSettled(lanes.map(work))) {
-      if (lane.status === 'rejected') throw lane.reason;
-    }
+    await inLanes(lanes, { count, size }, async ({ queries, room }, from, to) => {
+      const place = kernels.f32(queries, size * dim);
+      for (let i = from; i < to; i++) place.set(ready[i]!, (i - from) * dim);
+      const args = [address, queries, to - from, allowed, wanted, effort, ...room.args];
+      await runCalls(kernels, this.#machine, [{ name: kernel, args }], options.signal);
+      for (let i = from; i < to; i++) answers[i] = room.answer(i - from);
+    });
     return answers;
   }
 

@@ -1,5 +1,6 @@
 import type { AnnMachine, ProductStep, SearchOptions } from '../../../contracts/ann.ts';
 import { hasBit } from '../bitmap.ts';
+import { inLanes } from '../lanes.ts';
 import { throwIfAborted } from '../rows.ts';
 import type { Found, Rows } from '../rows.ts';
 import { AskedSlice } from './asked.ts';
@@ -52,14 +53,7 @@ export async function searchBlocks(
       facts: list === undefined ? 0 : kernels.allocate(blockRows * 16),
     }));
     type Room = (typeof rooms)[number];
-    let next = 0;
-    const work = async (room: Room): Promise<void> => {
-      while (next < strands.length) await follow(room, strands[next++]!);
-    };
-    // What others have begun reads and writes the memory: nobody goes on before all of it has ended.
-    for (const lane of await Promise.allSettled(rooms.map(work))) {
-      if (lane.status === 'rejected') throw lane.reason;
-    }
+    await inLanes(rooms, { count: strands.length, size: 1 }, (room, at) => follow(room, strands[at]!));
 
     async function follow(room: Room, { from, to, first, end }: Strand): Promise<void> {
       const { slice } = room;

@@ -1,9 +1,10 @@
 import type { AnnMachine, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
+import { inLanes } from '../lanes.ts';
 import type { Rows } from '../rows.ts';
 import { numQueries } from '../search-each.ts';
 import { runCalls } from '../run-calls.ts';
 import { kernelCall, readAnswers, searchRoom } from './search-call.ts';
-import type { Effort, SearchRoom } from './search-call.ts';
+import type { Effort } from './search-call.ts';
 
 /** Queries of one kernel call: as many as let some 8 of them share the reading of a list, within limits. */
 const SHARED_READS = 8;
@@ -40,26 +41,15 @@ export async function searchMany(batch: BatchSearch): Promise<Neighbours[]> {
   const answers: Neighbours[] = Array<Neighbours>(count);
   await kernels.longScratch(async () => {
     const bitmap = allowed === undefined ? 0 : kernels.place(allowed.subarray(0, Math.ceil(size / 32)));
-    let next = 0;
-    const work = async (room: SearchRoom): Promise<void> => {
-      while (next < count) {
-        const from = next;
-        const to = (next = Math.min(count, from + perCall));
-        const place = kernels.f32(room.queries, perCall * dim);
-        for (let i = from; i < to; i++) {
-          place.set(readyQuery(i), (i - from) * dim);
-        }
-        await runCalls(kernels, machine, [kernelCall(descriptor, room, to - from, effort, bitmap)], signal);
-        for (const [i, answer] of readAnswers(kernels, room, to - from, effort).entries()) answers[from + i] = answer;
-      }
-    };
     const rooms = Array.from({ length: Math.min(numLanes, Math.ceil(count / perCall)) }, () =>
       searchRoom(kernels, descriptor, dim, perCall, effort),
     );
-    // What others have begun reads and writes the memory: nobody goes on before all of it has ended.
-    for (const lane of await Promise.allSettled(rooms.map(work))) {
-      if (lane.status === 'rejected') throw lane.reason;
-    }
+    await inLanes(rooms, { count, size: perCall }, async (room, from, to) => {
+      const place = kernels.f32(room.queries, perCall * dim);
+      for (let i = from; i < to; i++) place.set(readyQuery(i), (i - from) * dim);
+      await runCalls(kernels, machine, [kernelCall(descriptor, room, to - from, effort, bitmap)], signal);
+      for (const [i, answer] of readAnswers(kernels, room, to - from, effort).entries()) answers[from + i] = answer;
+    });
   });
   return answers.map((answer, i) => {
     return effort.plan === 'lists' && answer.rows.length < effort.wanted ? retry(readyQuery(i)) : answer;
