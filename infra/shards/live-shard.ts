@@ -106,8 +106,8 @@ export class LiveShard {
     for (let from = 0; from < numRows; from += TURN_ROWS) {
       if (from > 0) await pause();
       const base = rowRange(from, Math.min(numRows, from + TURN_ROWS), numRows, wanted);
-      const allowed = { base, added: () => false };
-      best = mergeTopK([best, this.#index.search(vector, { k, exact: true, allowed })], k);
+      const found = this.#index.search(vector, { k, exact: true, allowed: { base, added: null } });
+      best = mergeTopK([best, found], k);
     }
     return best;
   }
@@ -145,17 +145,21 @@ export class LiveShard {
   }
 
   #drop(id: string): void {
-    const row = this.#index.rowOf(id);
-    if (row !== undefined) this.#relabelled.delete(row);
+    this.#leaveRow(id);
     if (this.#index.has(id)) this.#index.delete(id);
     this.#added.delete(id);
   }
 
   #add({ id, category, attributes }: Put, vector: Float32Array): void {
-    const row = this.#index.rowOf(id);
-    if (row !== undefined) this.#relabelled.delete(row);
+    this.#leaveRow(id);
     this.#index.upsert(id, vector);
     this.#added.set(id, { category, attributes });
+  }
+
+  /** Before an item that lives in a row of the shard lives there no more. */
+  #leaveRow(id: string): void {
+    const row = this.#index.rowOf(id);
+    if (row !== undefined) this.#relabelled.delete(row);
   }
 
   /** Where the vector stays, so does the row: prices and stock may change by the thousand and no search gets slower. */

@@ -9,6 +9,10 @@ export function setBit(bitmap: Uint32Array, row: number): void {
   bitmap[row >>> 5]! |= 1 << (row & 31);
 }
 
+export function clearBit(bitmap: Uint32Array, row: number): void {
+  bitmap[row >>> 5]! &= ~(1 << (row & 31));
+}
+
 export function hasBit(bitmap: Uint32Array, row: number): boolean {
   return ((bitmap[row >>> 5]! >>> (row & 31)) & 1) === 1;
 }

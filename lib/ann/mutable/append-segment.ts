@@ -1,5 +1,5 @@
 import type { Metric } from '../../../contracts/ann.ts';
-import { createBitmap, hasBit, setBit } from '../bitmap.ts';
+import { clearBit, createBitmap, hasBit, setBit } from '../bitmap.ts';
 import { Kernels } from '../kernels/kernels.ts';
 import { mergeTopK } from '../merge.ts';
 import type { ScoredId } from '../merge.ts';
@@ -49,6 +49,11 @@ export class AppendSegment {
     return this.#numLive;
   }
 
+  /** Slots that there are, whether their rows live or not. */
+  get numSlots(): number {
+    return this.#numSlots;
+  }
+
   get memoryBytes(): number {
     return (this.#kernels?.usedBytes ?? 0) + this.#live.byteLength;
   }
@@ -77,7 +82,7 @@ export class AppendSegment {
   }
 
   remove(slot: number): void {
-    this.#live[slot >>> 5]! &= ~(1 << (slot & 31));
+    clearBit(this.#live, slot);
     this.#numLive--;
     (this.#isHeld(slot) ? this.#held : this.#free).push(slot);
   }
@@ -92,7 +97,7 @@ export class AppendSegment {
     const live = Uint32Array.from(this.#live);
     if (isAllowed !== undefined) {
       for (let slot = 0; slot < this.#numSlots; slot++) {
-        if (hasBit(live, slot) && !isAllowed(this.#ids[slot]!)) live[slot >>> 5]! &= ~(1 << (slot & 31));
+        if (hasBit(live, slot) && !isAllowed(this.#ids[slot]!)) clearBit(live, slot);
       }
     }
     return { live, numSlots: this.#numSlots };

@@ -9,7 +9,8 @@ export type IdFilter = ReadonlySet<string> | ((id: string) => boolean) | RowFilt
 export interface RowFilter {
   /** Bit i: row i of the base may be returned, if it is live. */
   base: Uint32Array;
-  added: (id: string) => boolean;
+  /** Null: nothing that was added. */
+  added: ((id: string) => boolean) | null;
 }
 
 /** What one search sees: the rows that it may return. `base` absent: all of them. */

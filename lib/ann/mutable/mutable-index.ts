@@ -1,12 +1,13 @@
 import type { AnnBuilder, AnnIndex, AnnMachine, IndexSpec, Neighbours, SearchOptions } from '../../../contracts/ann.ts';
 import { LookalikeError } from '../../../contracts/errors.ts';
-import { checkBitmap, createBitmap, hasBit, setBit } from '../bitmap.ts';
+import { checkBitmap, clearBit, createBitmap, hasBit, setBit } from '../bitmap.ts';
 import { mergeTopK } from '../merge.ts';
 import type { ScoredId } from '../merge.ts';
 import { pause } from '../pause.ts';
 import { compareIds } from '../shard-of.ts';
 import { checkVector } from '../vectors.ts';
 import { AppendSegment } from './append-segment.ts';
+import type { SegmentView } from './append-segment.ts';
 import { filteredView } from './filtered-view.ts';
 import type { IdFilter, View } from './filtered-view.ts';
 import { checkId, checkRowIds } from './ids.ts';
@@ -22,6 +23,8 @@ export type MutableSearchOptions = Omit<SearchOptions, 'allowed'> & { allowed?: 
 /** Between two pauses, in which an abort or other work can come: queries of a batch, rows of a compaction. */
 const PAUSE_QUERIES = 16;
 const PAUSE_ROWS = 2048;
+/** Of a segment that a search leaves out. */
+const NO_ROWS: SegmentView = { live: createBitmap(0), numSlots: 0 };
 
 /**
  * An immutable index that takes changes: what is deleted or replaced is forbidden to it, what is added lies in a segment that is
@@ -137,7 +140,9 @@ export class MutableIndex {
 
   /** Of rows of the base (absent: of all), those that searches may still return; absent: all. */
   liveRows(rows: Uint32Array | undefined): Uint32Array | undefined {
-    return this.#view(rows && { base: rows, added: () => false }).base;
+    if (rows !== undefined) checkBitmap(rows, this.#base.size);
+    if (this.#numDead === 0) return rows;
+    return rows?.map((word, i) => word & this.#baseLive[i]!) ?? this.#baseLive;
   }
 
   /**
@@ -223,7 +228,7 @@ export class MutableIndex {
   }
 
   #bury(row: number): void {
-    this.#baseLive[row >>> 5]! &= ~(1 << (row & 31));
+    clearBit(this.#baseLive, row);
     this.#numDead++;
   }
 
@@ -232,14 +237,12 @@ export class MutableIndex {
   }
 
   #view(allowed: MutableSearchOptions['allowed']): View {
-    const segment = this.#segment.view();
-    if (allowed === undefined) return { base: this.#numDead === 0 ? undefined : this.#baseLive, segment };
+    if (allowed === undefined) return { base: this.liveRows(undefined), segment: this.#segment.view() };
     if ('base' in allowed) {
-      checkBitmap(allowed.base, this.#base.size);
-      const base = this.#numDead === 0 ? allowed.base : allowed.base.map((word, i) => word & this.#baseLive[i]!);
-      return { base, segment: this.#segment.view(allowed.added) };
+      const segment = allowed.added === null ? NO_ROWS : this.#segment.view(allowed.added);
+      return { base: this.liveRows(allowed.base), segment };
     }
-    return filteredView(this.#places, allowed, this.#base.size, segment.numSlots);
+    return filteredView(this.#places, allowed, this.#base.size, this.#segment.numSlots);
   }
 
   #merged(query: Float32Array, k: number, view: View, rows: Int32Array, scores: Float32Array): ScoredId[] {
