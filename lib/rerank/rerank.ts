@@ -1,3 +1,4 @@
+import { prepared } from '../ann/vectors.ts';
 import { dot, maximalMarginalRelevance } from './mmr.ts';
 
 /** One of what was found, with its stored vector. */
@@ -27,12 +28,12 @@ export function rerank(
   candidates: readonly RerankCandidate[],
   { diversity = 0, nearDuplicateScore }: RerankOptions,
 ): { index: number; rankScore: number }[] {
-  const units = candidates.map(({ vector }) => unit(vector));
+  const units = candidates.map(({ vector }) => prepared(vector, 'cosine'));
   const all = candidates.map((_, i) => i);
   let order = all;
   let values: ArrayLike<number> = candidates.map(({ score }) => score);
   if (diversity > 0) {
-    const asked = unit(query);
+    const asked = prepared(query, 'cosine');
     ({ order, values } = maximalMarginalRelevance(
       units.map((each) => dot(asked, each)),
       units,
@@ -50,9 +51,4 @@ function withoutNearDuplicates(order: readonly number[], units: readonly Float32
   const kept: number[] = [];
   for (const i of order) if (kept.every((j) => dot(units[i]!, units[j]!) < score)) kept.push(i);
   return kept;
-}
-
-function unit(vector: Float32Array): Float32Array {
-  const length = Math.hypot(...vector);
-  return length === 0 ? vector : vector.map((value) => value / length);
 }
