@@ -3,12 +3,12 @@ import type { IndexSpec, ShardSummary } from '../../contracts/ann.ts';
 import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { EmbeddingsSummary } from '../../contracts/model.ts';
 import { INDEX_FILE_VERSION } from '../../lib/ann/index.ts';
 import type { BuildTaskInput, BuildTaskOutput } from './build-task.ts';
 import { INDEX_FILE, ROWS_FILE, ROWS_VERSION, withTempFolder } from './files.ts';
 import { runHeavyTask } from './heavy-task.ts';
 import type { ShardStores } from './load-shard.ts';
+import { fetchSnapshotVectors } from './snapshot-vectors.ts';
 
 export interface BuildShardInput {
   stores: ShardStores;
@@ -44,20 +44,13 @@ export async function buildShard(input: BuildShardInput): Promise<Artifact> {
   const made = await stores.artifacts.find(derivation);
   if (made !== undefined) return made;
 
-  const { manifest } = await stores.artifacts.get(embeddings);
-  const { dim, views } = manifest.summary as unknown as EmbeddingsSummary;
-  const [itemsPath, imagesPath, vectorsPath] = await Promise.all([
-    stores.artifacts.materialise(snapshot, 'items.jsonl'),
-    stores.artifacts.materialise(embeddings, 'images.txt'),
-    stores.artifacts.materialise(embeddings, 'vectors.f32'),
-  ]);
+  const vectors = await fetchSnapshotVectors(stores, snapshot, embeddings);
   return withTempFolder(async (folder) => {
     const indexPath = join(folder, INDEX_FILE);
     const rowsPath = join(folder, ROWS_FILE);
-    const paths = { itemsPath, imagesPath, vectorsPath, indexPath, rowsPath };
-    const task: BuildTaskInput = { ...paths, dim, views, spec, shard, numShards };
+    const task: BuildTaskInput = { ...vectors, indexPath, rowsPath, spec, shard, numShards };
     const { size, numLeftOut } = await runHeavyTask<BuildTaskOutput>('build-task', task, signal, onProgress);
-    const summary: ShardSummary = { spec, dim, size, shard, numShards };
+    const summary: ShardSummary = { spec, dim: vectors.dim, size, shard, numShards };
     return stores.artifacts.publish({
       ...derivation,
       summary: summary as unknown as JsonObject,

@@ -1,21 +1,16 @@
 import { open } from 'node:fs/promises';
 import type { AnnBuilder, IndexSpec } from '../../contracts/ann.ts';
-import { LookalikeError } from '../../contracts/errors.ts';
 import { createBuilder } from '../../lib/ann/index.ts';
 import { withThreads } from '../ann/with-threads.ts';
 import { answerTask } from './answer-task.ts';
 import { writeParts } from './files.ts';
 import { planRows } from './plan-rows.ts';
 import type { PlannedRow } from './plan-rows.ts';
+import { readPlainVector } from './snapshot-vectors.ts';
+import type { SnapshotVectors } from './snapshot-vectors.ts';
 
 /** Input of the thread that builds one shard; paths are local and verified. */
-export interface BuildTaskInput {
-  itemsPath: string;
-  imagesPath: string;
-  vectorsPath: string;
-  /** Shape of the vectors file: [numImages * views, dim]. */
-  dim: number;
-  views: number;
+export interface BuildTaskInput extends SnapshotVectors {
   spec: IndexSpec;
   shard: number;
   numShards: number;
@@ -48,17 +43,9 @@ async function addRows(
   { vectorsPath, dim, views }: Pick<BuildTaskInput, 'vectorsPath' | 'dim' | 'views'>,
 ): Promise<void> {
   const vector = new Float32Array(dim);
-  const bytes = new Uint8Array(vector.buffer);
   await using file = await open(vectorsPath);
   for (const { id, image } of rows) {
-    // View 0, the plain picture. Row by row: a shard needs a part of a file that may be larger than memory.
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, image * views * bytes.length);
-    if (bytesRead !== bytes.length) {
-      throw new LookalikeError(
-        'corruptArtifact',
-        `Expected the embeddings to hold the vector of item ${id}, and they end before it.`,
-      );
-    }
+    await readPlainVector(file, image, views, vector, `item ${id}`);
     builder.add(vector);
   }
 }

@@ -11,16 +11,12 @@ import { answerTask } from './answer-task.ts';
 import { sampled } from './sampled.ts';
 import { openShard } from './shard.ts';
 import type { Shard, ShardFiles } from './shard.ts';
+import { readPlainVector } from './snapshot-vectors.ts';
+import type { SnapshotVectors } from './snapshot-vectors.ts';
 
 /** Input of the thread that finds out what scores mean; paths are local and verified. */
-export interface CalibrateTaskInput {
+export interface CalibrateTaskInput extends SnapshotVectors {
   shards: ShardFiles[];
-  itemsPath: string;
-  imagesPath: string;
-  vectorsPath: string;
-  /** Shape of the vectors file: [numImages * views, dim]. */
-  dim: number;
-  views: number;
   /** Hits of each query that are looked at. */
   k: number;
   /** Queries at most. */
@@ -49,7 +45,8 @@ await answerTask<CalibrateTaskInput, CalibrationResult>(async (input, onProgress
     const found: LabelledPair[][] = [];
     await using file = await open(input.vectorsPath);
     for (const [i, query] of queries.entries()) {
-      const vector = await readVector(file, rowOf.get(query.image)!, input);
+      const vector = new Float32Array(input.dim);
+      await readPlainVector(file, rowOf.get(query.image)!, input.views, vector, `picture ${query.image}`);
       const lists = shards.map((shard) => shard.search({ vector, k: k + 1, exact: true }).hits);
       const hits = mergeTopK(lists, k + 1).filter(({ id }) => id !== query.id && labels.has(id));
       found.push(hits.slice(0, k).map(({ id, score }) => ({ score, isSame: labels.get(id) === query.label })));
@@ -103,16 +100,4 @@ async function readLabels(path: string): Promise<{ labels: Map<string, string>; 
     items.push({ id: row.id, label, image });
   }
   return { labels, holdout, items: items.filter(({ label }) => counts.get(label)! > 1) };
-}
-
-/** View 0, the plain picture. */
-async function readVector(
-  file: Awaited<ReturnType<typeof open>>,
-  image: number,
-  { dim, views }: Pick<CalibrateTaskInput, 'dim' | 'views'>,
-): Promise<Float32Array> {
-  const vector = new Float32Array(dim);
-  const bytes = new Uint8Array(vector.buffer);
-  await file.read(bytes, 0, bytes.length, image * views * bytes.length);
-  return vector;
 }

@@ -1,9 +1,9 @@
 import type { AutoSpec, IndexSpec } from '../../contracts/ann.ts';
 import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
-import type { EmbeddingsSummary } from '../../contracts/model.ts';
 import type { ChooseTaskInput, ChooseTaskOutput } from './choose-task.ts';
 import { runHeavyTask } from './heavy-task.ts';
 import type { ShardStores } from './load-shard.ts';
+import { fetchSnapshotVectors } from './snapshot-vectors.ts';
 
 export interface ChooseIndexInput {
   stores: ShardStores;
@@ -34,14 +34,8 @@ export async function chooseIndexSpec(
   };
   const made = await stores.artifacts.find(derivation);
   if (made !== undefined) return choiceOf(made);
-  const { manifest } = await stores.artifacts.get(embeddings);
-  const { dim, views } = manifest.summary as unknown as EmbeddingsSummary;
-  const [itemsPath, imagesPath, vectorsPath] = await Promise.all([
-    stores.artifacts.materialise(snapshot, 'items.jsonl'),
-    stores.artifacts.materialise(embeddings, 'images.txt'),
-    stores.artifacts.materialise(embeddings, 'vectors.f32'),
-  ]);
-  const task: ChooseTaskInput = { itemsPath, imagesPath, vectorsPath, dim, views, wish, numShards };
+  const vectors = await fetchSnapshotVectors(stores, snapshot, embeddings);
+  const task: ChooseTaskInput = { ...vectors, wish, numShards };
   const { spec, reason, measured } = await runHeavyTask<ChooseTaskOutput>('choose-task', task, signal, onProgress);
   const artifact = await stores.artifacts.publish({
     ...derivation,

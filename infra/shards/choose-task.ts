@@ -1,20 +1,15 @@
 import { open } from 'node:fs/promises';
 import type { AutoSpec, IndexSpec } from '../../contracts/ann.ts';
-import { LookalikeError } from '../../contracts/errors.ts';
 import { chooseIndex } from '../../lib/ann/auto.ts';
 import type { AutoMeasured } from '../../lib/ann/auto.ts';
 import { answerTask } from './answer-task.ts';
 import { planRows } from './plan-rows.ts';
 import { sampled } from './sampled.ts';
+import { readPlainVector } from './snapshot-vectors.ts';
+import type { SnapshotVectors } from './snapshot-vectors.ts';
 
 /** Input of the thread that chooses an index; paths are local and verified. */
-export interface ChooseTaskInput {
-  itemsPath: string;
-  imagesPath: string;
-  vectorsPath: string;
-  /** Shape of the vectors file: [numImages * views, dim]. */
-  dim: number;
-  views: number;
+export interface ChooseTaskInput extends SnapshotVectors {
   wish: AutoSpec;
   numShards: number;
 }
@@ -59,16 +54,9 @@ await answerTask<ChooseTaskInput, ChooseTaskOutput>(async ({ dim, views, wish, n
 /** View 0 of each picture: [images, dim]. */
 async function readVectors(path: string, images: readonly number[], dim: number, views: number): Promise<Float32Array> {
   const vectors = new Float32Array(images.length * dim);
-  const rowBytes = dim * 4;
   await using file = await open(path);
   for (const [i, image] of images.entries()) {
-    const bytes = new Uint8Array(vectors.buffer, i * rowBytes, rowBytes);
-    const { bytesRead } = await file.read(bytes, 0, rowBytes, image * views * rowBytes);
-    if (bytesRead === rowBytes) continue;
-    throw new LookalikeError(
-      'corruptArtifact',
-      `Expected a vector of picture ${image}, and the embeddings end before it.`,
-    );
+    await readPlainVector(file, image, views, vectors.subarray(i * dim, (i + 1) * dim), `picture ${image}`);
   }
   return vectors;
 }

@@ -3,7 +3,6 @@ import type { Artifact, Derivation } from '../../contracts/artifacts.ts';
 import type { CalibrationResult } from '../../contracts/calibration.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { EmbeddingsSummary } from '../../contracts/model.ts';
 import type { CalibrateTaskInput } from './calibrate-task.ts';
 import { runHeavyTask } from './heavy-task.ts';
 import { fetchShard } from './load-shard.ts';
@@ -11,6 +10,7 @@ import type { ShardStores } from './load-shard.ts';
 import { recallAdvice } from './recall-advice.ts';
 import type { RecallTaskInput, RecallTaskOutput } from './recall-task.ts';
 import type { ShardFiles } from './shard.ts';
+import { fetchSnapshotVectors } from './snapshot-vectors.ts';
 
 export interface PublishIndexInput {
   stores: ShardStores;
@@ -92,14 +92,8 @@ async function calibrate(
   { stores, snapshot, embeddings, signal }: PublishIndexInput,
   shards: ShardFiles[],
 ): Promise<CalibrationResult> {
-  const { manifest } = await stores.artifacts.get(embeddings);
-  const { dim, views } = manifest.summary as unknown as EmbeddingsSummary;
-  const [itemsPath, imagesPath, vectorsPath] = await Promise.all([
-    stores.artifacts.materialise(snapshot, 'items.jsonl'),
-    stores.artifacts.materialise(embeddings, 'images.txt'),
-    stores.artifacts.materialise(embeddings, 'vectors.f32'),
-  ]);
-  const task: CalibrateTaskInput = { shards, itemsPath, imagesPath, vectorsPath, dim, views, ...CALIBRATION };
+  const vectors = await fetchSnapshotVectors(stores, snapshot, embeddings);
+  const task: CalibrateTaskInput = { ...vectors, shards, ...CALIBRATION };
   return runHeavyTask<CalibrationResult>('calibrate-task', task, signal);
 }
 
