@@ -112,11 +112,7 @@ export function createChangeStore(database: Database): ChangeStore {
 
 /** What hosts hold shards of, and what is being built with a model already, so that it lacks nothing when it comes to serve. */
 async function targets(db: Db): Promise<DeltaTarget[]> {
-  const rows = await db
-    .selectFrom('generations as g')
-    .leftJoin('snapshots as s', (join) =>
-      join.onRef('s.catalogue', '=', 'g.catalogue').onRef('s.artifact', '=', 'g.snapshot'),
-    )
+  const rows = await generationsWithSnapshots(db)
     .where('g.model', 'is not', null)
     .where((eb) => {
       const ofCatalogue = eb.selectFrom('generations as n').whereRef('n.catalogue', '=', 'g.catalogue');
@@ -131,25 +127,34 @@ async function targets(db: Db): Promise<DeltaTarget[]> {
     .select(['g.catalogue', 'g.model', 's.seq'])
     .distinct()
     .execute();
-  return rows.map(({ catalogue, model, seq }) => ({ catalogue, model: model ?? '', sinceSeq: Number(seq ?? 0) }));
+  return rows.map(targetOf);
 }
 
 /** What the serving generation replaced: a rollback to it finds what was embedded for it. */
 async function rollbackTargets(tx: Db, catalogue: string): Promise<DeltaTarget[]> {
-  const rows = await tx
-    .selectFrom('generations as g')
+  const rows = await generationsWithSnapshots(tx)
     .innerJoin('generations as n', (join) =>
       join.onRef('n.catalogue', '=', 'g.catalogue').onRef('n.replaced', '=', 'g.number'),
-    )
-    .leftJoin('snapshots as s', (join) =>
-      join.onRef('s.catalogue', '=', 'g.catalogue').onRef('s.artifact', '=', 'g.snapshot'),
     )
     .where('n.catalogue', '=', catalogue)
     .where('n.status', '=', 'serving')
     .where('g.model', 'is not', null)
-    .select(['g.model', 's.seq'])
+    .select(['g.catalogue', 'g.model', 's.seq'])
     .execute();
-  return rows.map(({ model, seq }) => ({ catalogue, model: model ?? '', sinceSeq: Number(seq ?? 0) }));
+  return rows.map(targetOf);
+}
+
+/** As `g` and `s`; one without a snapshot on record is from before changes were numbered. */
+function generationsWithSnapshots(db: Db) {
+  return db
+    .selectFrom('generations as g')
+    .leftJoin('snapshots as s', (join) =>
+      join.onRef('s.catalogue', '=', 'g.catalogue').onRef('s.artifact', '=', 'g.snapshot'),
+    );
+}
+
+function targetOf(row: { catalogue: string; model: string | null; seq: number | string | null }): DeltaTarget {
+  return { catalogue: row.catalogue, model: row.model ?? '', sinceSeq: Number(row.seq ?? 0) };
 }
 
 /** Of each model, what came after the oldest snapshot that it serves stays. */
@@ -170,11 +175,7 @@ async function pruneVectors(tx: Db, catalogue: string, wanted: readonly DeltaTar
 
 /** A deletion is told to shards whose snapshot still has the item. */
 async function pruneDeletions(tx: Db, catalogue: string): Promise<number> {
-  const rows = await tx
-    .selectFrom('generations as g')
-    .leftJoin('snapshots as s', (join) =>
-      join.onRef('s.catalogue', '=', 'g.catalogue').onRef('s.artifact', '=', 'g.snapshot'),
-    )
+  const rows = await generationsWithSnapshots(tx)
     .where('g.catalogue', '=', catalogue)
     .where('g.status', 'in', ['building', 'serving', 'retired'])
     .select('s.seq')
