@@ -68,6 +68,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       catalogue TEXT not null, key TEXT not null, request TEXT not null, answer TEXT not null, at TEXT not null,
       primary key (catalogue, key))`,
   ],
+  // Each keyed write drops old keys.
+  ['create index idempotency_keys_by_time on idempotency_keys (catalogue, at)'],
 ];
 
 /** Brings the schema up to date. Processes that start together wait for one another; one of them does the work. */
