@@ -100,7 +100,8 @@ export class DeltaTail {
   async #embedded(): Promise<ShardChange[]> {
     if (this.#waiting.size === 0) return [];
     const { feed, origin } = this.#options;
-    const eldest = [...this.#waiting.values()].slice(0, PAGE);
+    const eldest: Put[] = [];
+    for (const change of this.#waiting.values()) if (eldest.push(change) === PAGE) break;
     const images = [...new Set(eldest.map(({ image }) => image))];
     const vectors = await feed.vectors(origin.catalogue, origin.model, images);
     return eldest.flatMap((change) => {
