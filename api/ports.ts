@@ -1,13 +1,10 @@
 import type { CropBox, PixelBox } from '../contracts/crop.ts';
-import type { FacetCounts } from '../contracts/facets.ts';
-import type { AttributeFilter } from '../contracts/filters.ts';
 import type { InjectionToken } from '@nestjs/common';
-import type { SearchEffort } from '../contracts/ann.ts';
 import type { BlobStore } from '../contracts/artifacts.ts';
 import type { DeltaStatus } from '../contracts/changes.ts';
 import type { Registry } from '../contracts/registry.ts';
 import type { RetrainRule, RetrainSchedule, ScheduleTrigger } from '../contracts/schedules.ts';
-import type { EmbedTimings, RoutingTable, ShardExplanation } from '../contracts/serving.ts';
+import type { EmbedTimings, RoutingTable } from '../contracts/serving.ts';
 import type { LiveTraining } from '../contracts/data-parallel.ts';
 import type { RetrainConfig } from '../contracts/training.ts';
 import type { TuneOutput, TuneView } from '../contracts/tuning.ts';
@@ -16,49 +13,22 @@ import type { RetrainOutput, RetrainProgress } from '../contracts/workflows.ts';
 import type { LineageNode } from '../infra/artifacts/lineage.ts';
 import type { Calibrations } from '../infra/calibration/calibrations.ts';
 import type { Switched, SwitchWish } from '../infra/generations/promote.ts';
+import type { RouterAnswer, RouterQuery } from '../infra/router/router.ts';
 import type { SimilarReader } from '../infra/similar/similar-reader.ts';
 import type { TuneRequest } from '../infra/tune/schema.ts';
 import type { DeviceModels } from '../infra/variants/device-models.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import type { ApiSettings } from './settings.ts';
 
-export interface SearcherQuery extends SearchEffort {
-  catalogue: string;
+export interface SearcherQuery extends Omit<RouterQuery, 'vector' | 'model' | 'signal' | 'deadlineMs'> {
   /** Makes the query's vector for the generation that will answer; called again when another comes to serve meanwhile. */
   vector: (table: RoutingTable) => Promise<Float32Array>;
-  k: number;
-  category?: string;
-  filter?: AttributeFilter;
-  exact?: boolean;
-  /** Only items that changed since the generation's snapshot. */
-  changedOnly?: boolean;
-  facets?: string[];
-  facetSize?: number;
-  /** Have the shards tell how they found what they found. */
-  explain?: boolean;
-  /** Score in full precision even where codes alone would decide. */
-  exactScores?: boolean;
-  /** Nobody waits for it: index workers answer everybody else first, and it is never hedged. */
-  background?: boolean;
-  minScore?: number;
-  /** Answer from the shards that answer, and say so in `coverage`. */
-  allowPartial?: boolean;
   signal: AbortSignal;
   deadlineMs: number;
 }
 
-export interface SearcherAnswer {
-  /** All hits are of this generation. */
-  table: RoutingTable;
-  hits: { id: string; score: number }[];
-  /** Of the facets that were asked for, in that order. */
-  facets?: FacetCounts[];
-  coverage: { shardsAsked: number; shardsAnswered: number };
-  /** What became of asking each shard. */
-  shards: ShardExplanation[];
-  /** `route` includes the time that `vector` took. */
-  timingsMs: { route: number; search: number; merge: number };
-}
+/** Its `timingsMs.route` includes the time that `vector` took. */
+export type SearcherAnswer = RouterAnswer;
 
 /** Asks all shards of the serving generation and merges what they answer. */
 export interface Searcher {
