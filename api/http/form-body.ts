@@ -2,6 +2,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LookalikeError, errorMessage } from '../../contracts/errors.ts';
 import type { ApiLimits } from '../settings.ts';
+import { ValidationError } from '../validation.ts';
 
 const MAX_PARTS = 64;
 const MAX_FIELD_BYTES = 1024 * 1024;
@@ -30,4 +31,22 @@ async function readForm(request: FastifyRequest): Promise<Record<string, unknown
     throw new LookalikeError('invalidInput', message);
   }
   return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
+}
+
+/** A form's picture, if there is one, and its other fields. @throws ValidationError where `image` is anything but one file */
+export function splitUpload(body: unknown): { image: Buffer | undefined; fields: Record<string, unknown> } {
+  const { image, ...fields } = (body ?? {}) as Record<string, unknown>;
+  if (image === undefined || Buffer.isBuffer(image)) return { image, fields };
+  const got = Array.isArray(image) ? `${image.length} values` : 'text';
+  throw new ValidationError([{ field: 'image', expected: 'one uploaded file', got }]);
+}
+
+/** What the text of a field says, where it is JSON; anything else is left to validation. */
+export function readField(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }

@@ -5,7 +5,8 @@ import { LookalikeError } from '../../contracts/errors.ts';
 import type { RequestKey } from '../../contracts/changes.ts';
 import { canonicalJson } from '../../infra/artifacts/canonical-json.ts';
 import { sha256Hex } from '../../infra/artifacts/sha256.ts';
-import { ValidationError, validate } from '../validation.ts';
+import { readField, splitUpload } from '../http/form-body.ts';
+import { validate } from '../validation.ts';
 import { ItemFields } from './items.dto.ts';
 import type { PutItemDto } from './items.dto.ts';
 import { parseLines, readLine } from './write-lines.ts';
@@ -23,23 +24,12 @@ export const ItemBody = createParamDecorator(
   (_: unknown, context: ExecutionContext): PutItemDto & { image?: Buffer } => {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     if (!request.isMultipart()) return validate(ItemFields, request.body);
-    const { image, attributes, ...fields } = (request.body ?? {}) as Record<string, unknown>;
-    if (image !== undefined && !Buffer.isBuffer(image)) {
-      throw new ValidationError([{ field: 'image', expected: 'one uploaded file', got: 'something else' }]);
-    }
-    const item = { ...fields, ...(attributes !== undefined && { attributes: readJson(attributes) }) };
+    const { image, fields } = splitUpload(request.body);
+    const { attributes } = fields;
+    const item = attributes === undefined ? fields : { ...fields, attributes: readField(attributes) };
     return { ...validate(ItemFields, item), image };
   },
 );
-
-function readJson(text: unknown): unknown {
-  try {
-    return typeof text === 'string' ? JSON.parse(text) : text;
-  } catch {
-    // Left as text: validation says that an object was expected.
-    return text;
-  }
-}
 
 /** Injects the operations of an NDJSON body, or the one of a JSON body. */
 export const WriteLines = createParamDecorator((_: unknown, context: ExecutionContext): WriteLine[] => {

@@ -6,6 +6,7 @@ import type { CropBox } from '../../contracts/crop.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { AttributeFilter } from '../../contracts/filters.ts';
 import { EFFORT_NAMES } from '../../infra/shards/search-effort.ts';
+import { readField, splitUpload } from '../http/form-body.ts';
 import { ValidationError, validate } from '../validation.ts';
 import { decodeBase64 } from './base64.ts';
 import { checkRerank } from './rerank-page.ts';
@@ -108,12 +109,7 @@ export function parseSearch(body: unknown, isForm: boolean): SearchInput {
 
 /** Form fields are text: numbers, booleans and vectors are read as what they say, anything else is left to validation. */
 function readForm(body: unknown): { image: Buffer | undefined; fields: Record<string, unknown> } {
-  const { image, ...fields } = (body ?? {}) as Record<string, unknown>;
-  if (image !== undefined && !Buffer.isBuffer(image)) {
-    throw new ValidationError([
-      { field: 'image', expected: 'one uploaded file', got: Array.isArray(image) ? `${image.length} values` : 'text' },
-    ]);
-  }
+  const { image, fields } = splitUpload(body);
   for (const name of [
     'moreLike',
     'lessLike',
@@ -136,17 +132,9 @@ function readForm(body: unknown): { image: Buffer | undefined; fields: Record<st
     'facetSize',
     ...EFFORT_NAMES,
   ]) {
-    if (typeof fields[name] === 'string') fields[name] = readJson(fields[name]);
+    if (name in fields) fields[name] = readField(fields[name]);
   }
   return { image, fields };
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Finite doubles may still be too large for the 32 bits that vectors are kept in. */
