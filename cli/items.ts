@@ -6,7 +6,7 @@ import { getJson } from './api-client.ts';
 import type { ApiTarget } from './api-client.ts';
 import { ItemSender } from './item-sender.ts';
 import { lineOf } from './item-line.ts';
-import { CATALOGUE_OPTION } from './options.ts';
+import { CATALOGUE_OPTION, withApiOptions } from './options.ts';
 import { formatNumber } from './progress.ts';
 import { handles } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
@@ -38,7 +38,8 @@ export function addItemCommands(program: Command): void {
         .description(
           'make or replace items from a folder, a .csv, .jsonl or .parquet file, as `catalogue import` reads them',
         )
-        .option('--wait', 'until searches see them'),
+        .option('--wait', 'until searches see them')
+        .option(...CATALOGUE_OPTION),
     ),
     async (context, options, source = '') => {
       const { rows, total, folder } = await openSource(source);
@@ -63,7 +64,8 @@ export function addItemCommands(program: Command): void {
       group
         .command('delete <id...>')
         .description('delete items; no search finds them from then on')
-        .option('--wait', 'until the index workers have dropped them too'),
+        .option('--wait', 'until the index workers have dropped them too')
+        .option(...CATALOGUE_OPTION),
     ),
     async (context, options, ...ids) => {
       const sender = senderOf(context, options, () => undefined);
@@ -73,19 +75,17 @@ export function addItemCommands(program: Command): void {
   );
 
   handles<ItemOptions>(
-    withApiOptions(group.command('status').description('how far acknowledged changes are searched')),
+    withApiOptions(
+      group
+        .command('status')
+        .description('how far acknowledged changes are searched')
+        .option(...CATALOGUE_OPTION),
+    ),
     async (context, options) => {
       const status = await statusOf(apiTarget(context, options), options.catalogue, context.signal);
       context.print({ catalogue: options.catalogue, ...status }, () => describeStatus(options.catalogue, status));
     },
   );
-}
-
-function withApiOptions(command: Command): Command {
-  return command
-    .option(...CATALOGUE_OPTION)
-    .option('--url <url>', 'address of the API (default: the running stack)')
-    .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)');
 }
 
 function senderOf(context: CommandContext, options: ItemOptions, onProgress: (done: number) => void): ItemSender {

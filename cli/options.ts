@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { errorMessage } from '../contracts/errors.ts';
 import { checkCatalogue } from '../infra/registry/text.ts';
 
@@ -50,3 +51,10 @@ export function catalogueName(text: string): string {
 }
 
 export const CATALOGUE_OPTION = ['--catalogue <name>', 'which catalogue', catalogueName, 'default'] as const;
+
+/** Which API is asked, and as whom; read by `apiTarget`. */
+export function withApiOptions(command: Command): Command {
+  return command
+    .option('--url <url>', 'address of the API (default: the running stack)')
+    .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)');
+}

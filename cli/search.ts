@@ -11,7 +11,7 @@ import { runningState } from '../infra/supervisor/run-state.ts';
 import { postJson } from './api-client.ts';
 import type { ApiTarget } from './api-client.ts';
 import { cropBox } from './crop-option.ts';
-import { CATALOGUE_OPTION, amount, collect, wholeNumber } from './options.ts';
+import { CATALOGUE_OPTION, amount, collect, wholeNumber, withApiOptions } from './options.ts';
 import { handles } from './run-command.ts';
 import type { CommandContext } from './run-command.ts';
 import { table } from './table.ts';
@@ -52,51 +52,51 @@ interface SearchOptions extends SearchEffort {
 /** `search`: asks the running API what looks like a picture, an item or a vector. */
 export function addSearchCommand(program: Command): void {
   handles<SearchOptions>(
-    withEffortOptions(
-      program
-        .command('search')
-        .description('what looks like a picture, an item or a vector; asks the running API')
-        .option(...CATALOGUE_OPTION)
-        .option('--image <file>', 'a picture, or an http(s) URL that the API fetches')
-        .option(
-          '--crop <box>',
-          'with --image: only this part, left,top,width,height in shares; 40,60,200,200px in pixels',
-          cropBox,
-        )
-        .option('--id <item>', 'an item of the catalogue')
-        .option('--vector <file>', 'a JSON array of numbers, or what `lookalike embed --json` printed')
-        .option('--more-like <item>', 'an item that results should look like too; several by repeating it', collect)
-        .option('--less-like <item>', 'an item that results should look less like; several by repeating it', collect)
-        .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
-        .option('--category <name>', 'only items of this category')
-        .option(
-          '--where <condition>',
-          'only items with such an attribute: brand=acme, size=s,m or price<=50',
-          collectWhere,
-        )
-        .option('--min-score <x>', 'only results that score at least this')
-        .option('--min-probability <p>', 'only results that show the same product so probably, 0..1', amount(0, 1))
-        .option('--exact-scores', 'score what is found in full precision')
-        .option(
-          '--diversity <x>',
-          're-rank: how much likeness to the results before counts against one, 0..1',
-          amount(0, 1),
-        )
-        .option('--near-duplicates <score>', 're-rank: of results so alike only the first', amount(-1, 1))
-        .option('--boost <condition:weight>', 're-rank: raise items with an attribute, brand=acme:0.1', collectBoost)
-        .option('--rerank-depth <n>', 'candidates that are re-ranked', wholeNumber(1, 500))
-        .option('--group-by <field>', 'the best of each `label` (product), `category` or attribute')
-        .option('--group-size <n>', 'with --group-by: items told of each group', wholeNumber(1, 100))
-        .option('--facet <field>', '`category` or an attribute: count its values; several by repeating it', collect)
-        .option('--facet-size <n>', 'values told of each facet', wholeNumber(1, 1_000))
-        .option('--cursor <text>', 'go on after an answer of the same search, with what it said')
-        .option('--exact', 'compare with every vector, whatever the index kind')
-        .option('--allow-partial', 'answer although some shards do not')
-        .option('--timeout <ms>', 'give up after so long', wholeNumber(1, 60_000))
-        .option('--explain', 'tell how the answer came to be: shards, replicas, indices, times'),
-    )
-      .option('--url <url>', 'address of the API (default: the running stack)')
-      .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
+    withApiOptions(
+      withEffortOptions(
+        program
+          .command('search')
+          .description('what looks like a picture, an item or a vector; asks the running API')
+          .option(...CATALOGUE_OPTION)
+          .option('--image <file>', 'a picture, or an http(s) URL that the API fetches')
+          .option(
+            '--crop <box>',
+            'with --image: only this part, left,top,width,height in shares; 40,60,200,200px in pixels',
+            cropBox,
+          )
+          .option('--id <item>', 'an item of the catalogue')
+          .option('--vector <file>', 'a JSON array of numbers, or what `lookalike embed --json` printed')
+          .option('--more-like <item>', 'an item that results should look like too; several by repeating it', collect)
+          .option('--less-like <item>', 'an item that results should look less like; several by repeating it', collect)
+          .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
+          .option('--category <name>', 'only items of this category')
+          .option(
+            '--where <condition>',
+            'only items with such an attribute: brand=acme, size=s,m or price<=50',
+            collectWhere,
+          )
+          .option('--min-score <x>', 'only results that score at least this')
+          .option('--min-probability <p>', 'only results that show the same product so probably, 0..1', amount(0, 1))
+          .option('--exact-scores', 'score what is found in full precision')
+          .option(
+            '--diversity <x>',
+            're-rank: how much likeness to the results before counts against one, 0..1',
+            amount(0, 1),
+          )
+          .option('--near-duplicates <score>', 're-rank: of results so alike only the first', amount(-1, 1))
+          .option('--boost <condition:weight>', 're-rank: raise items with an attribute, brand=acme:0.1', collectBoost)
+          .option('--rerank-depth <n>', 'candidates that are re-ranked', wholeNumber(1, 500))
+          .option('--group-by <field>', 'the best of each `label` (product), `category` or attribute')
+          .option('--group-size <n>', 'with --group-by: items told of each group', wholeNumber(1, 100))
+          .option('--facet <field>', '`category` or an attribute: count its values; several by repeating it', collect)
+          .option('--facet-size <n>', 'values told of each facet', wholeNumber(1, 1_000))
+          .option('--cursor <text>', 'go on after an answer of the same search, with what it said')
+          .option('--exact', 'compare with every vector, whatever the index kind')
+          .option('--allow-partial', 'answer although some shards do not')
+          .option('--timeout <ms>', 'give up after so long', wholeNumber(1, 60_000))
+          .option('--explain', 'tell how the answer came to be: shards, replicas, indices, times'),
+      ),
+    ),
     async (context, options) => {
       const query = await readQuery(options);
       const { k, category, exact } = options;

@@ -9,7 +9,7 @@ import { startSimilarItems } from '../infra/temporal/similar-client.ts';
 import { workflowUrl } from '../infra/temporal/workflow-list.ts';
 import { getJson } from './api-client.ts';
 import { followRetrain } from './follow-retrain.ts';
-import { CATALOGUE_OPTION, wholeNumber } from './options.ts';
+import { CATALOGUE_OPTION, wholeNumber, withApiOptions } from './options.ts';
 import { handles } from './run-command.ts';
 import { apiTarget, withEffortOptions } from './search.ts';
 import { table } from './table.ts';
@@ -85,17 +85,17 @@ function addBuildCommand(group: Command): void {
 
 function addShowCommand(group: Command): void {
   handles<ShowOptions>(
-    withEffortOptions(
-      group
-        .command('show <item>')
-        .description('what looks like an item; asks the running API')
-        .option(...CATALOGUE_OPTION)
-        .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
-        .option('--within-category', "only items of the item's own category")
-        .option('--live', 'search now, even where the answer was found in advance'),
-    )
-      .option('--url <url>', 'address of the API (default: the running stack)')
-      .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
+    withApiOptions(
+      withEffortOptions(
+        group
+          .command('show <item>')
+          .description('what looks like an item; asks the running API')
+          .option(...CATALOGUE_OPTION)
+          .option('--k <n>', 'how many results', wholeNumber(1, 1_000), 10)
+          .option('--within-category', "only items of the item's own category")
+          .option('--live', 'search now, even where the answer was found in advance'),
+      ),
+    ),
     async (context, options, item = '') => {
       const { catalogue, k, live, withinCategory } = options;
       const path = `/v1/catalogues/${encodeURIComponent(catalogue)}/items/${encodeURIComponent(item)}/similar`;

@@ -6,7 +6,7 @@ import type { ApiTarget } from './api-client.ts';
 import { LiveText } from './live-text.ts';
 import { Between, parseMetrics } from './metrics-text.ts';
 import type { Sample } from './metrics-text.ts';
-import { amount } from './options.ts';
+import { amount, withApiOptions } from './options.ts';
 import { handles } from './run-command.ts';
 import { apiTarget } from './search.ts';
 import { describeTop, topOf } from './top-view.ts';
@@ -26,13 +26,13 @@ interface Look {
 /** `top`: what the API does right now, again and again, from its metrics. */
 export function addTopCommand(program: Command): void {
   handles<TopOptions>(
-    program
-      .command('top')
-      .description('searches, times and recall of the running API, live; Ctrl-C ends it')
-      .option('--every <seconds>', 'time between two looks', amount(0.1, 3600), 2)
-      .option('--once', 'one look, then end; also with --json')
-      .option('--url <url>', 'address of the API (default: the running stack)')
-      .option('--key <key>', 'API key (default: LOOKALIKE_API_KEY)'),
+    withApiOptions(
+      program
+        .command('top')
+        .description('searches, times and recall of the running API, live; Ctrl-C ends it')
+        .option('--every <seconds>', 'time between two looks', amount(0.1, 3600), 2)
+        .option('--once', 'one look, then end; also with --json'),
+    ),
     async (context, options) => {
       const { signal } = context;
       const target = apiTarget(context, options);
