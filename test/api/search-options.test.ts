@@ -4,6 +4,7 @@ import { createApp } from '../../api/app.ts';
 import { SearchAnswerDto } from '../../api/search/search.dto.ts';
 import { MODEL, PNG, World, fruitsAndCars, table } from './fakes.ts';
 import { encodeForm } from './form.ts';
+import { idsOf as ids, searchShop } from './search-shop.ts';
 import { LookalikeError } from '../../contracts/errors.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 
@@ -15,12 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => app.close());
 
-async function search(payload: object): Promise<SearchAnswer> {
-  const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', payload });
-  expect(response.statusCode, response.body).toBe(200);
-  return SearchAnswerDto.schema.parse(response.json());
-}
-const ids = (answer: SearchAnswer): string[] => answer.hits.map((hit) => hit.id);
+const search = (payload: object): Promise<SearchAnswer> => searchShop(app, payload);
 
 describe('a search', () => {
   it('answers page after page of products, each once, and says when there is no more', async () => {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '../../api/app.ts';
-import { SearchAnswerDto } from '../../api/search/search.dto.ts';
 import { INDEX, MODEL, PNG, World, fruitsAndCars, table } from './fakes.ts';
 import { encodeForm } from './form.ts';
+import { idsOf as ids, searchShop } from './search-shop.ts';
 import type { SearchAnswer } from '../../contracts/serving.ts';
 
 let world: World;
@@ -14,12 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => app.close());
 
-async function search(payload: object): Promise<SearchAnswer> {
-  const response = await app.inject({ method: 'POST', url: '/v1/catalogues/shop/search', payload });
-  expect(response.statusCode, response.body).toBe(200);
-  return SearchAnswerDto.schema.parse(response.json());
-}
-const ids = (answer: SearchAnswer): string[] => answer.hits.map((hit) => hit.id);
+const search = (payload: object): Promise<SearchAnswer> => searchShop(app, payload);
 
 describe('search', () => {
   it('answers a vector with the nearest items, best first, and says what answered', async () => {
